@@ -1,0 +1,39 @@
+"""A fast boto3 S3 client over a private path, for notebooks and jobs.
+
+import s3private
+s3 = s3private.connect("/Volumes/main/s3private/routes/demo.route.json")
+for entry in s3private.list_objects(s3, "s3://sales-records/2026/"):
+    print(entry.key, entry.size)
+"""
+
+from __future__ import annotations
+
+from s3private.errors import (
+    ChecksumMismatch,
+    ConfigError,
+    Conflict,
+    NotYet,
+    ObjectChanged,
+    OutsideRoute,
+    PlatformError,
+    ReadError,
+    Refused,
+    RouteError,
+    S3PrivateError,
+)
+from s3private.route import Route
+
+__all__ = [
+    "ChecksumMismatch",
+    "ConfigError",
+    "Conflict",
+    "NotYet",
+    "ObjectChanged",
+    "OutsideRoute",
+    "PlatformError",
+    "ReadError",
+    "Refused",
+    "Route",
+    "RouteError",
+    "S3PrivateError",
+]
