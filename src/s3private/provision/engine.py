@@ -1,0 +1,455 @@
+"""One walk over an ordered list of steps is plan, provision and destroy; nothing is remembered between runs.
+
+A step finds its resource anew every time, so a run that was killed is resumed by running again. Waiting is written
+here once. The engine knows no cloud and has no clock of its own: time comes in as a `Clock`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+
+from s3private.errors import Conflict, NotYet, PlatformError, S3PrivateError
+
+
+class State(StrEnum):
+    READY = "ready"
+    PENDING = "pending"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One thing on the path as it was last seen.
+
+    detail: the platform's own word for its state. ours: made by this path, and so deleted with it.
+    notes: what a person should know although nothing needs doing, such as a stranger's pending connection.
+    """
+
+    id: str
+    state: State = State.READY
+    detail: str = ""
+    ours: bool = True
+    notes: tuple[str, ...] = ()
+
+
+R = TypeVar("R", bound=Resource)
+
+
+class NotFoundYet(LookupError):
+    """A step asked for a resource that an earlier step has not made yet."""
+
+    def __init__(self, kind: type[Resource]) -> None:
+        super().__init__(kind.__name__)
+        self.kind = kind
+
+
+class StillInUse(S3PrivateError):
+    """The platform will delete it once something else lets go: the engine waits and tries again."""
+
+
+class Remains(S3PrivateError):
+    """The platform will not let it go now. `until` says what or when would change that."""
+
+    exit_code = 3
+
+    def __init__(self, reason: str, until: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.until = until
+
+
+class Found:
+    """The resources found so far, keyed by their type: `found[LoadBalancer].id` type-checks."""
+
+    def __init__(self, resources: Mapping[type[Resource], Resource] | None = None) -> None:
+        self._resources = dict(resources or {})
+
+    def __getitem__(self, kind: type[R]) -> R:
+        resource = self.get(kind)
+        if resource is None:
+            raise NotFoundYet(kind)
+        return resource
+
+    def get(self, kind: type[R]) -> R | None:
+        return cast("R | None", self._resources.get(kind))
+
+    def having(self, resource: Resource) -> Found:
+        return Found({**self._resources, type(resource): resource})
+
+
+class Step(ABC, Generic[R]):
+    """One thing that must be true on the path. One API call creates it, one deletes it."""
+
+    kind: type[R]
+    title: str
+    side: ClassVar[str] = ""
+    refusals: ClassVar[tuple[type[Exception], ...]] = ()
+    """The exceptions in which the platform's SDK says no; the engine turns them into PlatformError."""
+    wait_seconds: ClassVar[float] = 600.0
+    """How long this step's own states may take before the engine stops waiting."""
+
+    @abstractmethod
+    def find(self, found: Found) -> R | None:
+        """Read only. Raises Conflict when what is there cannot be used and must not be replaced."""
+
+    @abstractmethod
+    def create(self, found: Found) -> None:
+        """One API call; returns nothing: `find` will see it."""
+
+    @abstractmethod
+    def delete(self, resource: R, found: Found) -> None:
+        """Raises Remains, or StillInUse."""
+
+    def drift(self, resource: R, found: Found) -> str | None:
+        """Why the resource differs from what was asked, or None."""
+        return None
+
+    def update(self, resource: R, found: Found) -> None:
+        """One API call that removes one difference; called again while `drift` finds another."""
+        raise NotImplementedError(f"{self.title}: drift without update")
+
+    def refusal(self, error: Exception) -> str:
+        """The platform's own words."""
+        return str(error)
+
+
+AnyStep = Step[Any]
+
+
+class Action(StrEnum):
+    KEEP = "keep"
+    WAIT = "wait"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    REMAINS = "remains"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What one step needs, or did."""
+
+    step: str
+    action: Action
+    id: str = ""
+    reason: str = ""
+    until: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Outcome(StrEnum):
+    SETTLED = "settled"
+    PLANNED = "planned"
+    REFUSED = "refused"
+    RUN_AGAIN = "run-again"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a walk saw and did, as data; table and JSON are renderings of it."""
+
+    verb: str
+    changes: tuple[Change, ...] = ()
+    outcome: Outcome = Outcome.SETTLED
+    message: str = ""
+    found: Found = field(default_factory=Found, repr=False, compare=False)
+
+    @property
+    def conflicts(self) -> tuple[Change, ...]:
+        return tuple(c for c in self.changes if c.action is Action.CONFLICT)
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """What is left to do."""
+        return tuple(c for c in self.changes if c.action is not Action.KEEP)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for change in self.changes for note in change.notes))
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds, from any beginning."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+Progress = Callable[[str], None]
+
+_SILENCE_SECONDS = 30.0
+"""A wait says at least this often that it is still waiting."""
+_VISIBLE_SECONDS = 180.0
+"""How long a created resource may stay invisible: the platforms' reads lag behind their writes."""
+_SAME_DRIFT_SECONDS = 60.0
+"""How long a drift may stay visible after the update that should have removed it."""
+
+
+@contextmanager
+def _platform(step: AnyStep, verb: str) -> Iterator[None]:
+    try:
+        yield
+    except step.refusals as error:
+        raise PlatformError(f"{step.title}: {verb}: {step.refusal(error)}") from error
+
+
+def plan(steps: Sequence[AnyStep]) -> Report:
+    """Read every step and say what provision would do. Makes no writing call."""
+    found = Found()
+    changes: list[Change] = []
+    for step in steps:
+        change, resource = _look(step, found)
+        changes.append(change)
+        if resource is not None:
+            found = found.having(resource)
+    report = Report(verb="plan", changes=tuple(changes), found=found)
+    if report.conflicts:
+        return replace(report, outcome=Outcome.REFUSED, message=report.conflicts[0].reason)
+    return replace(report, outcome=Outcome.PLANNED if report.pending else Outcome.SETTLED)
+
+
+def _look(step: AnyStep, found: Found) -> tuple[Change, Resource | None]:
+    try:
+        with _platform(step, "find"):
+            resource = step.find(found)
+            drift = step.drift(resource, found) if resource is not None else None
+    except NotFoundYet as missing:
+        return Change(step=step.title, action=Action.CREATE, reason=f"after the {_words(missing.kind)}"), None
+    except Conflict as conflict:
+        return Change(step=step.title, action=Action.CONFLICT, reason=str(conflict)), None
+    if resource is None:
+        return Change(step=step.title, action=Action.CREATE, reason="not there"), None
+    seen = Change(step=step.title, action=Action.KEEP, id=resource.id, reason=resource.detail, notes=resource.notes)
+    if drift is not None:
+        seen = replace(seen, action=Action.UPDATE, reason=drift)
+    elif resource.state is State.FAILED:
+        seen = replace(seen, action=Action.CONFLICT, reason=_failed(step, resource))
+    elif resource.state is State.PENDING:
+        seen = replace(seen, action=Action.WAIT)
+    return seen, resource
+
+
+def provision(
+    steps: Sequence[AnyStep],
+    *,
+    clock: Clock,
+    timeout: float,
+    poll: float = 10.0,
+    progress: Progress = lambda _line: None,
+) -> Report:
+    """Plan, then make every step true, in order. Raises nothing that S3PrivateError covers: the Report carries it.
+
+    timeout: seconds for the whole run. poll: seconds between two reads while waiting.
+    """
+    try:
+        planned = plan(steps)
+    except S3PrivateError as error:
+        return Report(verb="provision", outcome=Outcome.FAILED, message=str(error))
+    if planned.outcome is not Outcome.PLANNED:
+        return replace(planned, verb="provision")
+    walk = _Walk(clock=clock, deadline=clock.now() + timeout, poll=poll, progress=progress)
+    untouched = next(i for i, change in enumerate(planned.changes) if change.action is not Action.KEEP)
+    changes = list(planned.changes[:untouched])
+    found = planned.found
+    for number, step in enumerate(steps[untouched:], untouched):
+        try:
+            change, resource = walk.settle(step, found)
+        except (NotYet, S3PrivateError) as error:
+            rest = planned.changes[number:]
+            outcome = _outcome(error)
+            return Report(
+                verb="provision", changes=(*changes, *rest), outcome=outcome, message=str(error), found=found
+            )
+        changes.append(change)
+        found = found.having(resource)
+    return Report(verb="provision", changes=tuple(changes), found=found)
+
+
+def destroy(
+    steps: Sequence[AnyStep],
+    *,
+    clock: Clock,
+    timeout: float,
+    poll: float = 10.0,
+    progress: Progress = lambda _line: None,
+) -> Report:
+    """Delete what the path made, last step first; go on past what the platform keeps, and report it."""
+    walk = _Walk(clock=clock, deadline=clock.now() + timeout, poll=poll, progress=progress)
+    found = Found()
+    here: list[tuple[AnyStep, Resource | None]] = []
+    changes: list[Change] = []
+    for step in steps:
+        resource = None
+        try:
+            with _platform(step, "find"):
+                resource = step.find(found)
+        except (NotFoundYet, Conflict):
+            # What conflicts is not ours to delete, and what hangs on something absent is absent.
+            resource = None
+        except S3PrivateError as error:
+            return Report(verb="destroy", outcome=Outcome.FAILED, message=str(error))
+        if resource is not None:
+            found = found.having(resource)
+        here.append((step, resource))
+    outcome, message = Outcome.SETTLED, ""
+    for step, resource in reversed(here):
+        if resource is None:
+            continue
+        try:
+            changes.append(walk.remove(step, resource, found))
+        except S3PrivateError as error:
+            outcome, message = _outcome(error), str(error)
+            changes.append(Change(step=step.title, action=Action.REMAINS, id=resource.id, reason=str(error)))
+    if outcome is Outcome.SETTLED and any(c.action is Action.REMAINS for c in changes):
+        outcome = Outcome.RUN_AGAIN
+        message = "the platform keeps what is listed as remaining; run destroy again when it has let go"
+    return Report(verb="destroy", changes=tuple(changes), outcome=outcome, message=message, found=found)
+
+
+def _outcome(error: S3PrivateError) -> Outcome:
+    if isinstance(error, Conflict):
+        return Outcome.REFUSED
+    return Outcome.RUN_AGAIN if error.exit_code == NotYet.exit_code else Outcome.FAILED
+
+
+def _words(kind: type[Resource]) -> str:
+    """`LoadBalancer` -> `load balancer`."""
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in kind.__name__).strip()
+
+
+def _failed(step: AnyStep, resource: Resource) -> str:
+    return f"{step.title} {resource.id} is {resource.detail}: it cannot be used; remove it, then run again"
+
+
+@dataclass(kw_only=True)
+class _Walk:
+    clock: Clock
+    deadline: float
+    poll: float
+    progress: Progress
+
+    def settle(self, step: AnyStep, found: Found) -> tuple[Change, Resource]:
+        """Find, create, update and wait until the step is true."""
+        wait = _Wait(self, step)
+        created = False
+        reason = ""
+        action = Action.KEEP
+        mended: dict[str, float] = {}
+        while True:
+            with _platform(step, "find"):
+                resource = step.find(found)
+                drift = step.drift(resource, found) if resource is not None else None
+            if resource is None:
+                if not created:
+                    self.progress(f"{step.title}: create")
+                    with _platform(step, "create"):
+                        step.create(found)
+                    created, action, reason = True, Action.CREATE, "made"
+                    wait.restart()
+                    continue
+                wait.once("not visible yet", _VISIBLE_SECONDS)
+            elif drift is not None and drift not in mended:
+                self.progress(f"{step.title} {resource.id}: update: {drift}")
+                with _platform(step, "update"):
+                    step.update(resource, found)
+                mended[drift] = self.clock.now()
+                # A resource that was made in this run is still a creation to its reader; one that `update` removed
+                # is made again.
+                created = created and resource.state is not State.FAILED
+                if action is not Action.CREATE:
+                    action, reason = Action.UPDATE, drift
+            elif drift is not None:
+                if self.clock.now() - mended[drift] >= _SAME_DRIFT_SECONDS:
+                    raise PlatformError(f"{step.title} {resource.id}: updated, but still: {drift}")
+                wait.once(f"updated, not visible yet: {drift}", _SAME_DRIFT_SECONDS * 2)
+            elif resource.state is State.FAILED:
+                raise PlatformError(_failed(step, resource))
+            elif resource.state is State.PENDING:
+                if action is Action.KEEP:
+                    action = Action.WAIT
+                wait.once(resource.detail or "pending", step.wait_seconds)
+            else:
+                if action is not Action.KEEP or wait.said:
+                    self.progress(f"{step.title} {resource.id}: {resource.detail or 'ready'}")
+                done = Action.KEEP if action is Action.WAIT else action
+                settled = Change(
+                    step=step.title,
+                    action=done,
+                    id=resource.id,
+                    reason=reason or resource.detail,
+                    notes=resource.notes,
+                )
+                return settled, resource
+
+    def remove(self, step: AnyStep, resource: Resource, found: Found) -> Change:
+        gone = Change(step=step.title, action=Action.DELETE, id=resource.id)
+        if not resource.ours:
+            return replace(gone, action=Action.KEEP, reason="not made by this path")
+        wait = _Wait(self, step)
+        asked = False
+        while True:
+            try:
+                if not asked:
+                    self.progress(f"{step.title} {resource.id}: delete")
+                    with _platform(step, "delete"):
+                        step.delete(resource, found)
+                    asked = True
+                with _platform(step, "find"):
+                    still = step.find(found)
+            except Remains as remains:
+                self.progress(f"{step.title} {resource.id}: remains: {remains.reason}")
+                return replace(gone, action=Action.REMAINS, reason=remains.reason, until=remains.until)
+            except StillInUse as in_use:
+                wait.once(f"in use: {in_use}", step.wait_seconds)
+                continue
+            except (NotFoundYet, Conflict):
+                return gone
+            if still is None or still.id != resource.id:
+                return gone
+            wait.once(f"deleting: {still.detail}" if still.detail else "deleting", step.wait_seconds)
+
+
+class _Wait:
+    """One step's waiting: says each change of state, and something every 30 seconds."""
+
+    def __init__(self, walk: _Walk, step: AnyStep) -> None:
+        self._walk = walk
+        self._step = step
+        self._word = ""
+        self._word_since = walk.clock.now()
+        self._spoke = walk.clock.now()
+        self.said = False
+
+    def restart(self) -> None:
+        self._word = ""
+
+    def once(self, word: str, at_most: float) -> None:
+        """Sleep one poll. Raises NotYet past the run's deadline, or `at_most` seconds in this state."""
+        now = self._walk.clock.now()
+        title = self._step.title
+        if word != self._word:
+            self._word, self._word_since = word, now
+            self._speak(f"{title}: {word}", now)
+        elif now - self._spoke >= _SILENCE_SECONDS:
+            self._speak(f"{title}: {word}, {int(now - self._word_since)} s", now)
+        if now >= self._walk.deadline:
+            raise NotYet(f"{title}: stopped waiting: {word}. Nothing failed: run the same command again to go on")
+        if now - self._word_since >= at_most:
+            raise NotYet(
+                f"{title}: still {word} after {int(at_most)} s, longer than it takes as a rule. "
+                "Nothing is lost: run the same command again to go on"
+            )
+        self._walk.clock.sleep(min(self._walk.poll, max(0.0, self._walk.deadline - now)))
+
+    def _speak(self, line: str, now: float) -> None:
+        self.said = True
+        self._spoke = now
+        self._walk.progress(line)
