@@ -49,6 +49,12 @@ class Delay:
             return cls(seconds=float(words[0]))
         raise ValueError(f"not a delay: {text!r} (write: immediate, '3 polls', or '2.5 s')")
 
+    def __str__(self) -> str:
+        """As `parse` reads it; a delay of both kinds names both."""
+        polls = [f"{self.polls} polls"] if self.polls else []
+        seconds = [f"{self.seconds:g} s"] if self.seconds else []
+        return " and ".join(polls + seconds) or "immediate"
+
 
 class Transition:
     def __init__(self, delay: Delay, clock: Clock) -> None:
@@ -77,6 +83,10 @@ class Delays:
 
     def set(self, takes: Takes, delay: Delay) -> None:
         self._delays[takes] = delay
+
+    def now(self) -> dict[Takes, Delay]:
+        """Every one, named or not."""
+        return {takes: self._delays.get(takes, Delay()) for takes in Takes}
 
     def begin(self, takes: Takes) -> Transition:
         return Transition(self._delays.get(takes, Delay()), self.clock)

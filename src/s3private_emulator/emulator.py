@@ -1,0 +1,168 @@
+"""The clouds and the network between them, wired together and served on loopback, for as long as the `with` lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from s3private_emulator.account import Account
+from s3private_emulator.aws import Aws
+from s3private_emulator.certificates import Authority, internet_names
+from s3private_emulator.clock import Clock, RealClock
+from s3private_emulator.control import Control
+from s3private_emulator.delays import Delay, Delays, Takes
+from s3private_emulator.http_server import HttpServer
+from s3private_emulator.internet import Internet
+from s3private_emulator.log import Request, RequestLog
+from s3private_emulator.network import Clouds, Network
+from s3private_emulator.privatelink import PrivateLink
+from s3private_emulator.wire import Wire
+from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT, World
+
+ACCOUNTS_HOST = "accounts.cloud.databricks.com"
+CONTROL_VARIABLE = "S3PRIVATE_EMULATOR"
+"""Names the control address to `python -m s3private_emulator.serverless`."""
+
+
+class Emulator:
+    """A context manager: everything listens on 127.0.0.1 while inside, and nothing is left afterwards.
+
+    `delays`: those not named are immediate. `wildcards`: see `Network`.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        delays: Mapping[Takes, Delay] | None = None,
+        clock: Clock | None = None,
+        *,
+        wildcards: bool = True,
+    ) -> None:
+        self.world = world or World()
+        self.clock = clock or RealClock()
+        self.delays = Delays(self.clock, delays)
+        self.log = RequestLog()
+        self.privatelink = PrivateLink(self.delays)
+        self._wildcards = wildcards
+        self._exit = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as started:
+            directory = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="s3private-emulator-")))
+            self.home = directory / "home"
+            """An empty home directory for programs run in the emulated network: no AWS or Databricks profiles."""
+            self.home.mkdir()
+            authority = Authority(directory)
+            self.ca_file = authority.ca_file
+
+            self.aws = Aws(self.world, self.delays, self.privatelink, self.log)
+            self.account = Account(self.world, self.delays, self.privatelink, self.log)
+            self.internet = Internet(self.log)
+            self.internet.serve("amazonaws.com", self.aws.app)
+            self.internet.serve("*.amazonaws.com", self.aws.app)
+            self.internet.serve(ACCOUNTS_HOST, self.account.app)
+
+            wire = Wire()
+            started.callback(wire.close)
+            tls = authority.server(internet_names(self.world.region))
+            aws_server = HttpServer(wire, self.aws.app, crash=self._crash)
+            started.callback(aws_server.close)
+            account_server = HttpServer(wire, self.account.app, crash=self._crash)
+            started.callback(account_server.close)
+            internet_server = HttpServer(wire, self.internet, tls=tls, crash=self._crash)
+            started.callback(internet_server.close)
+            self.network = Network(
+                wire=wire,
+                clock=self.clock,
+                authority=authority,
+                clouds=Clouds(
+                    region=self.world.region,
+                    hop=self.aws.hop,
+                    endpoint_views=self.aws.endpoint_views,
+                    endpoint_app=self.aws.endpoint_app,
+                    carried_names=self.account.carried_names,
+                ),
+                internet_port=internet_server.port,
+                crash=self._crash,
+                wildcards=self._wildcards,
+            )
+            started.callback(self.network.close)
+            control = Control(
+                world=self.describe,
+                log=self.log,
+                delays=self.delays,
+                network=self.network,
+                stranger=self.stranger,
+            )
+            control_server = HttpServer(wire, control, crash=self._crash)
+            started.callback(control_server.close)
+            self.aws_url = aws_server.url
+            self.account_url = account_server.url
+            self.control_url = control_server.url
+            self._exit = started.pop_all()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._exit.close()
+
+    def exports(self) -> dict[str, str]:
+        """The environment in which boto3, databricks-sdk and their commands talk to this emulator."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "AWS_ACCESS_KEY_ID": self.world.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.world.secret_access_key,
+            "AWS_DEFAULT_REGION": self.world.region,
+            "DATABRICKS_HOST": self.account_url,
+            "DATABRICKS_ACCOUNT_ID": self.world.databricks_account,
+            "DATABRICKS_CLIENT_ID": self.world.client_id,
+            "DATABRICKS_CLIENT_SECRET": self.world.client_secret,
+            CONTROL_VARIABLE: self.control_url,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """What is in the world, without secrets, and where the certificate authority's file lies."""
+        world = self.world
+        return {
+            "region": world.region,
+            "base_account": world.base_account,
+            "data_account": world.data_account,
+            "role_arn": world.role_arn,
+            "external_id": world.external_id,
+            "vpc": asdict(world.vpc),
+            "buckets": {name: sorted(objects) for name, objects in world.buckets.items()},
+            "databricks_account": world.databricks_account,
+            "workspaces": [asdict(workspace) for workspace in world.workspaces],
+            "ca_file": str(self.ca_file),
+            "home": str(self.home),
+        }
+
+    def stranger(self, service_name: str) -> str:
+        """Another Databricks customer's rule knocks at the endpoint service, by the role that serves every customer of
+        the region. Returns the stranger's VPC endpoint id. Raises NoSuchService, NotAllowed.
+        https://docs.databricks.com/aws/en/security/network/serverless-network-security/pl-to-internal-network"""
+        owner = DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT
+        connection = self.privatelink.knock(
+            vpc_endpoint_id=f"vpce-0{secrets.token_hex(8)}",
+            owner=owner,
+            principal=f"arn:aws:iam::{owner}:role/private-connectivity-role-{self.world.region}",
+            service_name=service_name,
+        )
+        return connection.vpc_endpoint_id
+
+    def _crash(self, method: str, path: str, error: Exception) -> None:
+        self.log.add(
+            Request(
+                service="emulator",
+                operation=f"{type(error).__name__} at {method} {path}: {error}",
+                method=method,
+                path=path,
+                status=500,
+                writes=False,
+                known=False,
+            )
+        )
