@@ -1,0 +1,43 @@
+"""The emulated AWS: one object that holds it, and the WSGI apps through which it is met."""
+
+from __future__ import annotations
+
+from functools import partial
+from wsgiref.types import WSGIApplication
+
+from s3private_emulator.aws.cloud import Cloud
+from s3private_emulator.aws.credentials import CredentialStore
+from s3private_emulator.aws.front import Front, LoggedApp
+from s3private_emulator.aws.hop import Hop, examine
+from s3private_emulator.aws.s3 import S3
+from s3private_emulator.aws.seed import reset, seed
+from s3private_emulator.aws.services import view_of
+from s3private_emulator.delays import Delays
+from s3private_emulator.log import RequestLog
+from s3private_emulator.privatelink import PrivateLink
+from s3private_emulator.world import World
+
+
+class Aws:
+    """One lives at a time: making another forgets the one before, because moto's state is global.
+
+    app: every AWS API on any host name, and the public S3. credentials: the access keys that are valid.
+    """
+
+    def __init__(self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog) -> None:
+        reset()
+        self.credentials = CredentialStore(delays.clock)
+        seed(world, self.credentials)
+        self.cloud = Cloud(world=world, delays=delays, privatelink=privatelink, log=log, credentials=self.credentials)
+        privatelink.serve(partial(view_of, self.cloud))
+        self._moto_s3 = S3.moto()
+        self.app: WSGIApplication = LoggedApp(self.cloud, Front(self.cloud, S3(self.cloud, self._moto_s3, None)))
+
+    def endpoint_app(self, vpc_endpoint_id: str) -> WSGIApplication:
+        """S3 as seen through an interface endpoint: its policy applies, and it is the requests' `aws:SourceVpce`."""
+        return LoggedApp(self.cloud, S3(self.cloud, self._moto_s3, vpc_endpoint_id))
+
+    def hop(self, service_name: str) -> Hop:
+        """What becomes of a TCP connection to this endpoint service, now."""
+        with self.cloud.lock:
+            return examine(self.cloud, service_name)

@@ -1,0 +1,68 @@
+"""EC2: moto's, with the parts of the path in place of its own."""
+
+from __future__ import annotations
+
+from moto.core.common_types import TYPE_RESPONSE
+from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores
+from moto.ec2.responses import EC2Response
+
+from s3private_emulator.aws.cloud import Cloud
+from s3private_emulator.aws.connections import ConnectionActions
+from s3private_emulator.aws.credentials import Credential
+from s3private_emulator.aws.endpoints import EndpointActions
+from s3private_emulator.aws.network import users_of
+from s3private_emulator.aws.refusals import Refusal, dry_run, not_found
+from s3private_emulator.aws.services import ServiceActions
+from s3private_emulator.aws.tags import TagActions
+
+OWN = frozenset(
+    name
+    for part in (EndpointActions, ServiceActions, ConnectionActions)
+    for name in vars(part)
+    if not name.startswith("_")
+)
+"""The actions that check before they stop for DryRun; moto's stop before anything."""
+
+
+class Ec2(EndpointActions, ServiceActions, ConnectionActions, TagActions, EC2Response):
+    def __init__(self, cloud: Cloud, caller: Credential | None, region: str) -> None:
+        super().__init__()
+        self.cloud, self.caller, self.signed_region = cloud, caller, region
+
+    def call_action(self) -> TYPE_RESPONSE:
+        if self.dry and self.action_name not in OWN:
+            return self.serialized(ActionResult(dry_run()))
+        return super().call_action()
+
+    @property
+    def action_name(self) -> str:
+        """In snake case, as the methods are named."""
+        return camelcase_to_underscores(self._get_action())
+
+    def describe_network_interfaces(self) -> ActionResult:
+        self.here.release()
+        return super().describe_network_interfaces()
+
+    def delete_network_interface(self) -> ActionResult:
+        """One that a service made and still uses is not its viewer's to delete.
+        https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html"""
+        interface = self.here.network.enis.get(self._get_param("NetworkInterfaceId"))
+        if interface is not None and interface.requester_managed:
+            raise Refusal("InvalidParameterValue", f"Network interface '{interface.id}' is currently in use.")
+        return super().delete_network_interface()
+
+    def delete_security_group(self) -> ActionResult:
+        """A group that an interface has, or that another group's rule names, stays: DependencyViolation.
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html"""
+        self.here.release()
+        group_id = self._get_param("GroupId")
+        if group_id is not None:
+            group = self.here.network.get_security_group_from_id(group_id)
+            if group is None:
+                raise not_found("InvalidGroup.NotFound", "security group", group_id)
+            if group.is_default:
+                raise Refusal("CannotDelete", f"the specified group: '{group_id}' name: 'default' cannot be deleted")
+            if users_of(self.here.network, group_id):
+                raise Refusal("DependencyViolation", f"resource {group_id} has a dependent object")
+        return super().delete_security_group()

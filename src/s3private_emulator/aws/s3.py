@@ -1,0 +1,279 @@
+"""S3: moto's, behind the checks that moto lacks, so that what reaches it is a signed, allowed request in path style.
+
+In S3's order: who signed, is the bucket in this region, do the endpoint's policy and the bucket's let it through.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from xml.sax.saxutils import escape
+
+from moto.core.request import Request
+from moto.moto_server.werkzeug_app import create_backend_app
+from moto.s3.models import FakeBucket, s3_backends
+
+from s3private_emulator.aws import credentials
+from s3private_emulator.aws.cloud import Cloud, Endpoint
+from s3private_emulator.aws.credentials import Credential, Signature, read_signature
+from s3private_emulator.aws.policies import Asked, Verdict, judge
+from s3private_emulator.aws.refusals import NotEmulated
+from s3private_emulator.aws.s3_actions import action_of
+
+ENDPOINT_HOST = re.compile(
+    r"(?:(?P<bucket>.+)\.)?(?P<kind>bucket|accesspoint|control)\.vpce-[0-9a-f]+-[0-9a-z]+(?:-[0-9a-z-]+)?"
+    r"\.s3\.(?P<region>[0-9a-z-]+)\.vpce\.amazonaws\.com"
+)
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html"""
+PUBLIC_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:\.dualstack)?(?:[.-](?P<region>[0-9a-z-]+))?\.amazonaws\.com")
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a request is sent: `region` is None when the host names none."""
+
+    bucket: str
+    key: str
+    region: str | None
+    through_endpoint: bool
+
+
+class S3Refusal(Exception):
+    """S3's own form of error. `extra`: further elements; `headers`: further headers."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        extra: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status, self.code, self.message = status, code, message
+        self.extra, self.headers = extra or {}, headers or {}
+
+
+def denied(message: str = "Access Denied") -> S3Refusal:
+    return S3Refusal(403, "AccessDenied", message)
+
+
+def is_s3_host(host: str) -> bool:
+    name = host.split(":")[0]
+    return bool(ENDPOINT_HOST.fullmatch(name) or PUBLIC_HOST.fullmatch(name))
+
+
+def raw_path(environ: WSGIEnvironment) -> str:
+    """The path as it was sent and signed, percent signs and all."""
+    sent = str(environ.get("RAW_URI") or "").split("?")[0]
+    return sent or quote(environ.get("PATH_INFO", "/").encode("latin-1"))
+
+
+def address_of(host: str, path: str) -> Address:
+    name = host.split(":")[0]
+    through = ENDPOINT_HOST.fullmatch(name)
+    if through is not None and through["kind"] != "bucket":
+        raise NotEmulated(f"s3:{through['kind']} endpoint")
+    match = through or PUBLIC_HOST.fullmatch(name)
+    bucket, rest = (match["bucket"] if match else None), unquote(path.lstrip("/"))
+    if bucket is None:
+        bucket, _, rest = rest.partition("/")
+    elif path.startswith("//"):
+        rest = unquote(path[1:])
+    return Address(
+        bucket=bucket, key=rest, region=match["region"] if match else None, through_endpoint=through is not None
+    )
+
+
+class S3:
+    """`vpc_endpoint_id`: through which endpoint requests come; None for the public S3."""
+
+    def __init__(self, cloud: Cloud, moto: WSGIApplication, vpc_endpoint_id: str | None) -> None:
+        self._cloud, self._moto, self._vpc_endpoint_id = cloud, moto, vpc_endpoint_id
+
+    @staticmethod
+    def moto() -> WSGIApplication:
+        app: WSGIApplication = create_backend_app("s3")
+        return app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            address = address_of(environ.get("HTTP_HOST", ""), raw_path(environ))
+            if address.through_endpoint and self._vpc_endpoint_id is None:
+                raise NotEmulated("s3: an endpoint's host name on the public S3")
+            with self._cloud.lock:
+                signature, caller = self._caller(environ)
+                environ["emulator.account"] = caller.account
+                bucket = self._bucket(address, signature)
+                self._authorize(environ, address, bucket, caller)
+        except S3Refusal as refusal:
+            return _answer(refusal, environ, start_response)
+        return self._moto(_path_style(environ, address, bucket, caller), start_response)
+
+    def _caller(self, environ: WSGIEnvironment) -> tuple[Signature, Credential]:
+        request = Request(environ)
+        query = str(environ.get("QUERY_STRING", ""))
+        try:
+            signature = read_signature(request.headers, query)
+        except credentials.Unsigned:
+            # No bucket of this world is public.
+            raise denied() from None
+        hashed = "X-Amz-Content-SHA256" in request.headers or signature.presigned
+        try:
+            caller = self._cloud.credentials.verify(
+                signature,
+                method=request.method,
+                host=environ.get("HTTP_HOST", ""),
+                path=raw_path(environ),
+                query=query,
+                headers=request.headers,
+                body=b"" if hashed else request.get_data(cache=True),
+            )
+        except credentials.UnknownKey:
+            message = "The AWS Access Key Id you provided does not exist in our records."
+            extra = {"AWSAccessKeyId": signature.access_key_id}
+            raise S3Refusal(403, "InvalidAccessKeyId", message, extra) from None
+        except credentials.WrongToken:
+            message = "The provided token is malformed or otherwise invalid."
+            raise S3Refusal(400, "InvalidToken", message) from None
+        except credentials.Expired:
+            raise S3Refusal(400, "ExpiredToken", "The provided token has expired.") from None
+        except credentials.WrongSignature:
+            message = (
+                "The request signature we calculated does not match the signature you provided. "
+                "Check your key and signing method."
+            )
+            raise S3Refusal(403, "SignatureDoesNotMatch", message) from None
+        return signature, caller
+
+    def _bucket(self, address: Address, signature: Signature) -> FakeBucket | None:
+        """The bucket, if it is where the request was sent and signed for.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html"""
+        bucket = find_bucket(address.bucket) if address.bucket else None
+        region = bucket.region_name if bucket is not None else address.region
+        hint = {"x-amz-bucket-region": region} if bucket is not None and region else {}
+        if bucket is not None and address.region is not None and address.region != region:
+            raise S3Refusal(
+                301,
+                "PermanentRedirect",
+                "The bucket you are attempting to access must be addressed using the specified endpoint. "
+                "Please send all future requests to this endpoint.",
+                {"Endpoint": f"{address.bucket}.s3.{region}.amazonaws.com", "Bucket": address.bucket},
+                hint,
+            )
+        if region is not None and signature.region != region:
+            raise S3Refusal(
+                400,
+                "AuthorizationHeaderMalformed",
+                f"The authorization header is malformed; the region '{signature.region}' is wrong; "
+                f"expecting '{region}'",
+                {"Region": region},
+                hint,
+            )
+        return bucket
+
+    def _authorize(
+        self, environ: WSGIEnvironment, address: Address, bucket: FakeBucket | None, caller: Credential
+    ) -> None:
+        """An endpoint's policy must allow and not deny; so must the bucket's for a stranger, and for its own account it
+        must not deny. Within an account identities may do everything: their own policies are not examined.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html"""
+        query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        for part in action_of(environ["REQUEST_METHOD"], address.bucket, address.key, query):
+            asked = Asked(
+                caller=caller,
+                action=part,
+                resource=f"arn:aws:s3:::{address.bucket}" + (f"/{address.key}" if address.key else ""),
+                context=self._context(bucket, caller, query),
+            )
+            if self._vpc_endpoint_id is not None:
+                policy = json.loads(self._endpoint(self._vpc_endpoint_id).policy)
+                if judge(policy, asked) is not Verdict.ALLOW:
+                    raise denied(
+                        f"User: {caller.arn} is not authorized to perform: {part} on resource: "
+                        f'"{asked.resource}" because no VPC endpoint policy allows the {part} action'
+                    )
+            if bucket is None:
+                continue
+            held = json.loads(bucket.policy) if bucket.policy else {}
+            verdict = judge(held, asked)
+            stranger = caller.account != bucket.account_id
+            if verdict is Verdict.DENY or (stranger and verdict is not Verdict.ALLOW):
+                raise denied(f'User: {caller.arn} is not authorized to perform: {part} on resource: "{asked.resource}"')
+
+    def _context(self, bucket: FakeBucket | None, caller: Credential, query: dict[str, str]) -> dict[str, str]:
+        context = {
+            "aws:principalarn": caller.role_arn or caller.arn,
+            "aws:principalaccount": caller.account,
+            "aws:securetransport": "true",
+        }
+        if bucket is not None:
+            context["aws:resourceaccount"] = str(bucket.account_id)
+        for name in ("prefix", "delimiter"):
+            if name in query:
+                context[f"s3:{name}"] = query[name]
+        if self._vpc_endpoint_id is not None:
+            context["aws:sourcevpce"] = self._vpc_endpoint_id
+            context["aws:sourcevpc"] = self._endpoint(self._vpc_endpoint_id).vpc_id
+        return context
+
+    def _endpoint(self, vpc_endpoint_id: str) -> Endpoint:
+        for region in self._cloud.regions():
+            endpoint = region.endpoints.get(vpc_endpoint_id)
+            if endpoint is not None and endpoint.available:
+                return endpoint
+        raise S3Refusal(503, "ServiceUnavailable", f"{vpc_endpoint_id} is not an available endpoint")
+
+
+def find_bucket(name: str) -> FakeBucket | None:
+    found = s3_backends.bucket_accounts.get(name)
+    if found is None:
+        return None
+    partition, account = found
+    bucket: FakeBucket | None = s3_backends[account][partition].buckets.get(name)
+    return bucket
+
+
+def _path_style(
+    environ: WSGIEnvironment, address: Address, bucket: FakeBucket | None, caller: Credential
+) -> WSGIEnvironment:
+    """The same request as moto reads it without doubt: a regional host, and the bucket in the path."""
+    path = raw_path(environ)
+    match = ENDPOINT_HOST.fullmatch(_name(environ)) or PUBLIC_HOST.fullmatch(_name(environ))
+    if match is not None and match["bucket"]:
+        path = f"/{address.bucket}{path}"
+    region = bucket.region_name if bucket is not None else address.region
+    query = environ.get("QUERY_STRING", "")
+    return {
+        **environ,
+        "HTTP_HOST": f"s3.{region}.amazonaws.com" if region else "s3.amazonaws.com",
+        "PATH_INFO": unquote(path, encoding="latin-1"),
+        "RAW_URI": path + (f"?{query}" if query else ""),
+        "REQUEST_URI": path + (f"?{query}" if query else ""),
+        "HTTP_X_MOTO_ACCOUNT_ID": str(bucket.account_id) if bucket is not None else caller.account,
+    }
+
+
+def _name(environ: WSGIEnvironment) -> str:
+    return str(environ.get("HTTP_HOST", "")).split(":")[0]
+
+
+def _answer(refusal: S3Refusal, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    elements: dict[str, Any] = {"Code": refusal.code, "Message": refusal.message, **refusal.extra}
+    inner = "".join(f"<{name}>{escape(str(text))}</{name}>" for name, text in elements.items())
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}<RequestId>EMULATED</RequestId></Error>'.encode()
+    headers = {"Content-Type": "application/xml", "x-amz-request-id": "EMULATED", **refusal.headers}
+    if environ["REQUEST_METHOD"] == "HEAD":
+        # A HEAD answer has no body, so that the client sees only the status.
+        body = b""
+    headers["Content-Length"] = str(len(body))
+    start_response(f"{refusal.status} {refusal.code}", list(headers.items()))
+    return [body]

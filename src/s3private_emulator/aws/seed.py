@@ -1,0 +1,78 @@
+"""The world before anybody provisions, put into moto under the ids that `World` names."""
+
+from __future__ import annotations
+
+import json
+from unittest.mock import patch
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
+
+from s3private_emulator.aws.credentials import Credential, CredentialStore
+from s3private_emulator.world import World
+
+
+def reset() -> None:
+    """moto keeps its state in module globals: nothing of an earlier Aws may be seen in the next."""
+    BackendDict.reset()
+    reset_model_data()
+
+
+def seed(world: World, credentials: CredentialStore) -> None:
+    credentials.add(
+        Credential(
+            access_key_id=world.access_key_id,
+            secret_access_key=world.secret_access_key,
+            session_token=None,
+            account=world.base_account,
+            arn=f"arn:aws:iam::{world.base_account}:user/operator",
+            user_id="AIDAEMULATEDOPERATOR0",
+        )
+    )
+    _network(world)
+    _role(world)
+    _buckets(world)
+
+
+def _network(world: World) -> None:
+    network = ec2_backends[world.data_account][world.region]
+    with patch("moto.ec2.models.vpcs.random_vpc_id", return_value=world.vpc.id):
+        network.create_vpc(world.vpc.cidr)
+    for subnet in world.vpc.subnets:
+        with patch("moto.ec2.models.subnets.random_subnet_id", return_value=subnet.id):
+            network.create_subnet(world.vpc.id, subnet.cidr, availability_zone=subnet.zone)
+
+
+def _role(world: World) -> None:
+    """The role trusts the base account, and only with the external id."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{world.base_account}:root"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"sts:ExternalId": world.external_id}},
+            }
+        ],
+    }
+    iam_backends[world.data_account]["aws"].create_role(
+        role_name=world.role_name,
+        assume_role_policy_document=json.dumps(trust),
+        path="/",
+        permissions_boundary=None,
+        description="",
+        tags=[],
+        max_session_duration="3600",
+    )
+
+
+def _buckets(world: World) -> None:
+    store = s3_backends[world.data_account]["aws"]
+    for bucket, objects in world.buckets.items():
+        store.create_bucket(bucket, world.region)
+        for key, value in objects.items():
+            store.put_object(bucket, key, value)
