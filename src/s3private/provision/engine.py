@@ -105,6 +105,10 @@ class Step(ABC, Generic[R]):
     def delete(self, resource: R, found: Found) -> None:
         """Raises Remains, or StillInUse."""
 
+    def gone(self, resource: R | None) -> bool:
+        """Whether nothing is left to delete."""
+        return resource is None
+
     def drift(self, resource: R, found: Found) -> str | None:
         """Why the resource differs from what was asked, or None."""
         return None
@@ -265,9 +269,7 @@ def provision(
         except (NotYet, S3PrivateError) as error:
             rest = planned.changes[number:]
             outcome = _outcome(error)
-            return Report(
-                verb="provision", changes=(*changes, *rest), outcome=outcome, message=str(error), found=found
-            )
+            return Report(verb="provision", changes=(*changes, *rest), outcome=outcome, message=str(error), found=found)
         changes.append(change)
         found = found.having(resource)
     return Report(verb="provision", changes=tuple(changes), found=found)
@@ -291,9 +293,10 @@ def destroy(
         try:
             with _platform(step, "find"):
                 resource = step.find(found)
-        except (NotFoundYet, Conflict):
-            # What conflicts is not ours to delete, and what hangs on something absent is absent.
-            resource = None
+        except NotFoundYet:
+            resource = None  # what hangs on something absent is absent
+        except Conflict as conflict:
+            changes.append(Change(step=step.title, action=Action.KEEP, reason=f"not this path's: {conflict}"))
         except S3PrivateError as error:
             return Report(verb="destroy", outcome=Outcome.FAILED, message=str(error))
         if resource is not None:
@@ -301,7 +304,7 @@ def destroy(
         here.append((step, resource))
     outcome, message = Outcome.SETTLED, ""
     for step, resource in reversed(here):
-        if resource is None:
+        if resource is None or (resource.ours and step.gone(resource)):
             continue
         try:
             changes.append(walk.remove(step, resource, found))
@@ -412,7 +415,7 @@ class _Walk:
                 continue
             except (NotFoundYet, Conflict):
                 return gone
-            if still is None or still.id != resource.id:
+            if still is None or step.gone(still) or still.id != resource.id:
                 return gone
             wait.once(f"deleting: {still.detail}" if still.detail else "deleting", step.wait_seconds)
 

@@ -1,0 +1,43 @@
+# `make demo` and `make test` need Python 3.11 or later and make, nothing else: the environment in .venv is made here.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+# The first that really runs: a pyenv shim may be on PATH for a version that is not switched on.
+PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: demo test lint emulate clean help
+
+help:
+	@echo "make demo     the whole path on emulated clouds, told step by step"
+	@echo "make test     lint, types, layers and tests"
+	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
+	@echo "make clean    remove .venv and what was built"
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found on PATH" >&2; exit 1; }
+	@echo "== making the environment in $(VENV) with $$($(PYTHON) --version); once, about a minute"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@command -v uv >/dev/null || { echo "== uv is not here: pip fetches it"; $(BIN)/python -m pip install --quiet uv; }
+	@echo "== installing s3private, the emulator and the test tools"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m s3private_emulator.demo
+
+test: lint
+	@echo "== tests"
+	@$(BIN)/python -m pytest -q
+
+lint: $(READY)
+	@echo "== lint, types, layers"
+	@$(BIN)/ruff check && $(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+emulate: $(READY)
+	@$(BIN)/python -m s3private_emulator
+
+clean:
+	rm -rf $(VENV) dist .demo .emulator .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,113 @@
+"""The command line: plan, provision and destroy a path, list and read over it.
+
+Exit codes: 0 settled, or a plan that can be done · 1 failed · 2 refused, nothing written · 3 run again ·
+130 interrupted.
+Results go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from s3private.errors import ConfigError, S3PrivateError
+
+if TYPE_CHECKING:
+    from s3private.provision.engine import Report
+
+EXIT_INTERRUPTED = 130
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def duration(text: str) -> float:
+    """`90`, `90s`, `45m`, `2h` in seconds; for argparse, which turns the ValueError into its message."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"not a duration: {text!r} (write 90s, 45m or 2h)")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, None: 1}[match[2]]
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="s3private",
+        description="Build, prove and remove a private path from Databricks serverless compute to S3.",
+        epilog="Exit codes: 0 settled, 1 failed, 2 refused (nothing was written), 3 run again, 130 interrupted.",
+    )
+    top.add_argument("--version", action="version", version=f"s3private {version('s3private')}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    plan = verbs.add_parser("plan", help="say what provision would do; writes nothing, ever")
+    provision = verbs.add_parser("provision", help="build the path, or mend it; run again at any time")
+    provision.add_argument("--dry-run", action="store_true", help="the same as plan")
+    destroy = verbs.add_parser("destroy", help="remove what the path made, and say what remains")
+    destroy.add_argument("--confirm", metavar="NAME", help="the path's name, to show that you mean this one")
+    for verb in (plan, provision, destroy):
+        verb.add_argument("file", help="the path file, such as paths/demo.toml")
+        verb.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    for verb in (provision, destroy):
+        verb.add_argument("--timeout", type=duration, default=3600.0, help="how long to wait in all (default 60m)")
+        verb.add_argument("--poll", type=duration, default=10.0, help="time between two looks (default 10s)")
+    return top
+
+
+def _progress(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
+
+
+def _report(arguments: argparse.Namespace) -> tuple[Report, str]:
+    try:
+        importlib.import_module("databricks.sdk")
+    except ImportError as error:
+        raise ConfigError("this command needs the operator half: pip install 's3private[provision]'") from error
+    from s3private.provision import engine
+    from s3private.provision.clients import build_clients
+    from s3private.provision.config import PathConfig
+    from s3private.provision.steps import path_steps
+
+    config = PathConfig.load(arguments.file)
+    if arguments.verb == "destroy" and arguments.confirm != config.name:
+        raise ConfigError(
+            f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}"
+        )
+    steps = path_steps(config, build_clients(config))
+    if arguments.verb == "plan" or getattr(arguments, "dry_run", False):
+        return engine.plan(steps), config.name
+    walk = engine.provision if arguments.verb == "provision" else engine.destroy
+    report = walk(steps, clock=SystemClock(), timeout=arguments.timeout, poll=arguments.poll, progress=_progress)
+    return report, config.name
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        report, path = _report(arguments)
+    except S3PrivateError as error:
+        print(f"s3private: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            "s3private: interrupted. Nothing is lost and nothing is kept open: run the same command again to go on.",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+    from s3private.provision.engine import Outcome
+    from s3private.provision.render import as_json, as_table
+
+    print(as_json(report, path) if arguments.output == "json" else as_table(report, path))
+    if report.outcome in (Outcome.SETTLED, Outcome.PLANNED):
+        return 0
+    print(f"s3private: {report.message}", file=sys.stderr)
+    return {Outcome.REFUSED: 2, Outcome.RUN_AGAIN: 3}.get(report.outcome, 1)

@@ -1,0 +1,299 @@
+"""What the operator asks for: one TOML file per path, every key checked before any call is made.
+
+A wrong key is refused by name rather than ignored: a misspelt `external_id` must not become a run without one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.session import Session as BotocoreSession
+
+from s3private.errors import ConfigError
+
+ACCOUNT_HOST = "https://accounts.cloud.databricks.com"
+_COMMERCIAL_PRINCIPAL = "arn:aws:iam::565502421330:role/private-connectivity-role-{region}"
+_GOVCLOUD_PRINCIPAL = "arn:aws-us-gov:iam::347038500609:role/private-connectivity-role-{region}"
+_MAX_DOMAIN_NAMES = 10
+_MAX_POLICY = 20_480
+
+_READ_ACTIONS = ("s3:GetBucketLocation", "s3:GetObject*", "s3:ListBucket*")
+_WRITE_ACTIONS = ("s3:AbortMultipartUpload", "s3:DeleteObject*", "s3:ListMultipartUploadParts", "s3:PutObject*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathConfig:
+    """One private path as asked for; see the README for each key."""
+
+    name: str
+    region: str
+    aws_account_id: str
+    vpc_id: str
+    subnet_ids: tuple[str, ...]
+    buckets: tuple[str, ...]
+    databricks_account_id: str
+    route_file: str
+    workspace_ids: tuple[int, ...] = ()
+    role_arn: str | None = None
+    external_id: str | None = None
+    base_service_credential: str | None = None
+    security_group_id: str | None = None
+    endpoint_id: str | None = None
+    idle_timeout_seconds: int = 350
+    allowed_principal: str
+    access: str = "read"
+    domain_names: tuple[str, ...] = ()
+    ncc_id: str | None = None
+    account_host: str | None = None
+    route_service_credential: str | None = None
+
+    @property
+    def resource_name(self) -> str:
+        """The name of everything on the path that carries one; fits NLBs (32 characters) and NCCs (30)."""
+        return f"s3private-{self.name}"
+
+    @property
+    def partition(self) -> str:
+        return _partition(self.region) or "aws"
+
+    @property
+    def endpoint_policy(self) -> dict[str, Any]:
+        """Lets the named buckets through and nothing else."""
+        actions = [*_READ_ACTIONS, *(_WRITE_ACTIONS if self.access == "read-write" else ())]
+        arns = [f"arn:{self.partition}:s3:::{bucket}" for bucket in self.buckets]
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "NamedBucketsOnly",
+                    "Effect": "Allow",
+                    "Principal": "*",
+                    "Action": actions,
+                    "Resource": [*arns, *(f"{arn}/*" for arn in arns)],
+                }
+            ],
+        }
+
+    @classmethod
+    def load(cls, file: str | os.PathLike[str]) -> PathConfig:
+        """Read and check a path file. Raises ConfigError naming file, key and rule; makes no call."""
+        where = str(file)
+        try:
+            document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{where}: cannot be read: {error.strerror or error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{where}: not TOML: {error}") from error
+        return cls.parse(document, where)
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any], where: str) -> PathConfig:
+        values = _checked(document, where)
+        config = cls(**values)
+        _check_together(config, where)
+        return config
+
+
+# --- one rule per key ------------------------------------------------------------------------------------------------
+
+Rule = Callable[[Any], Any]
+"""Returns the value to keep, or raises ValueError with the rule in words."""
+
+
+def _partition(region: str) -> str | None:
+    session = BotocoreSession()
+    for partition in session.get_available_partitions():
+        if region in session.get_available_regions("s3", partition):
+            return partition
+    return None
+
+
+def _text(pattern: str, rule: str) -> Rule:
+    compiled = re.compile(pattern)
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise ValueError(rule)
+        return value
+
+    return check
+
+
+def _many(one: Rule, *, least: int, most: int, rule: str) -> Rule:
+    def check(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise ValueError(rule)
+        if len({str(v) for v in value}) != len(value):
+            raise ValueError("holds the same value twice")
+        return tuple(one(v) for v in value)
+
+    return check
+
+
+def _region(value: Any) -> str:
+    if not isinstance(value, str) or _partition(value) not in ("aws", "aws-us-gov"):
+        raise ValueError("must be an AWS region that Databricks serverless can be in, such as eu-west-1")
+    return value
+
+
+def _whole(least: int, most: int) -> Rule:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def _workspace(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise ValueError("must hold workspace ids: whole numbers, as in the workspace's URL after ?o=")
+    return value
+
+
+def _principal(value: Any) -> str:
+    if (
+        value == "*"
+        or not isinstance(value, str)
+        or not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", value)
+    ):
+        raise ValueError(
+            "must be the ARN of one role: '*' or a whole account would let every AWS customer knock at the service"
+        )
+    return value
+
+
+def _bucket(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+        raise ValueError("must hold bucket names: 3 to 63 of a-z, 0-9, '.' and '-'")
+    return value
+
+
+def _domain(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(\*\.)?([a-z0-9-]+\.)+[a-z]{2,}", value):
+        raise ValueError("must hold DNS names in lower case, such as bucket.vpce-….s3.eu-west-1.vpce.amazonaws.com")
+    if re.fullmatch(r"(\*\.)?s3[.-][a-z0-9-]+\.amazonaws\.com", value):
+        raise ValueError(f"{value} is S3's public name: the rule would carry off every workload of the workspace")
+    return value
+
+
+def _file(value: Any) -> str:
+    if not isinstance(value, str) or not value.endswith(".json"):
+        raise ValueError("must be a file name that ends in .json")
+    return value
+
+
+_ACCOUNT = _text(r"\d{12}", "must be 12 digits in quotes")
+_CREDENTIAL = _text(r"[\w-]{1,255}", "must be the name of a Unity Catalog service credential")
+_KEYS: dict[str, tuple[str, Rule, bool]] = {
+    # key in the file: (field, rule, required)
+    "path.name": (
+        "name",
+        _text(r"[a-z][a-z0-9-]{1,18}[a-z0-9]", "must be 3 to 20 of a-z, 0-9 and '-', beginning with a letter"),
+        True,
+    ),
+    "path.region": ("region", _region, True),
+    "aws.account_id": ("aws_account_id", _ACCOUNT, True),
+    "aws.role_arn": (
+        "role_arn",
+        _text(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", "must be the ARN of a role"),
+        False,
+    ),
+    "aws.external_id": (
+        "external_id",
+        _text(r"[\w+=,.@:/-]{2,1224}", "must be 2 to 1224 of A-Z a-z 0-9 +=,.@:/-"),
+        False,
+    ),
+    "aws.service_credential": ("base_service_credential", _CREDENTIAL, False),
+    "aws.vpc_id": ("vpc_id", _text(r"vpc-[0-9a-f]{8,17}", "must be a VPC id, vpc-…"), True),
+    "aws.subnet_ids": (
+        "subnet_ids",
+        _many(
+            _text(r"subnet-[0-9a-f]{8,17}", "must hold subnet ids, subnet-…"),
+            least=2,
+            most=16,
+            rule="must name at least two subnets, in different availability zones: one zone is one outage",
+        ),
+        True,
+    ),
+    "aws.security_group_id": (
+        "security_group_id",
+        _text(r"sg-[0-9a-f]{8,17}", "must be a security group id, sg-…"),
+        False,
+    ),
+    "aws.endpoint_id": ("endpoint_id", _text(r"vpce-[0-9a-f]{8,17}", "must be an endpoint id, vpce-…"), False),
+    "aws.idle_timeout_seconds": ("idle_timeout_seconds", _whole(60, 6000), False),
+    "aws.allowed_principal": ("allowed_principal", _principal, False),
+    "s3.buckets": ("buckets", _many(_bucket, least=1, most=100, rule="must name 1 to 100 buckets"), True),
+    "s3.access": ("access", _text("read|read-write", "must be 'read' or 'read-write'"), False),
+    "s3.domain_names": (
+        "domain_names",
+        _many(_domain, least=1, most=_MAX_DOMAIN_NAMES, rule=f"must name 1 to {_MAX_DOMAIN_NAMES} DNS names"),
+        False,
+    ),
+    "databricks.account_id": (
+        "databricks_account_id",
+        _text(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "must be the account's id, a UUID in lower case"),
+        True,
+    ),
+    "databricks.account_host": ("account_host", _text(r"https?://[^/\s]+", "must be https://<host>"), False),
+    "databricks.workspace_ids": (
+        "workspace_ids",
+        _many(_workspace, least=0, most=50, rule="must be a list of at most 50 workspace ids"),
+        True,
+    ),
+    "databricks.ncc_id": (
+        "ncc_id",
+        _text(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "must be an NCC's id, a UUID in lower case"),
+        False,
+    ),
+    "route.file": ("route_file", _file, True),
+    "route.service_credential": ("route_service_credential", _CREDENTIAL, False),
+}
+_SECTIONS = tuple(dict.fromkeys(key.split(".")[0] for key in _KEYS))
+
+
+def _checked(document: Mapping[str, Any], where: str) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for section, body in document.items():
+        if section not in _SECTIONS:
+            raise ConfigError(f"{where}: [{section}]: unknown section; there are {', '.join(_SECTIONS)}")
+        if not isinstance(body, dict):
+            raise ConfigError(f"{where}: {section}: must be a section, [{section}]")
+        for key, value in body.items():
+            given[f"{section}.{key}"] = value
+    for key in given:
+        if key not in _KEYS:
+            section = key.split(".")[0]
+            there = ", ".join(k.split(".")[1] for k in _KEYS if k.startswith(f"{section}."))
+            raise ConfigError(f"{where}: {key}: unknown key; [{section}] has {there}")
+    values: dict[str, Any] = {}
+    for key, (field, rule, required) in _KEYS.items():
+        if key in given:
+            try:
+                values[field] = rule(given[key])
+            except ValueError as error:
+                raise ConfigError(f"{where}: {key}: {error}; got {json.dumps(given[key], default=str)}") from error
+        elif required:
+            raise ConfigError(f"{where}: {key}: is required")
+    if "allowed_principal" not in values:
+        region = values["region"]
+        gov = _partition(region) == "aws-us-gov"
+        values["allowed_principal"] = (_GOVCLOUD_PRINCIPAL if gov else _COMMERCIAL_PRINCIPAL).format(region=region)
+    return values
+
+
+def _check_together(config: PathConfig, where: str) -> None:
+    if config.external_id and not config.role_arn:
+        raise ConfigError(f"{where}: aws.external_id: needs aws.role_arn, the role that asks for it")
+    if config.role_arn and config.role_arn.split(":")[4] != config.aws_account_id:
+        raise ConfigError(f"{where}: aws.role_arn: must be a role of aws.account_id {config.aws_account_id}")
+    if len(json.dumps(config.endpoint_policy)) > _MAX_POLICY:
+        raise ConfigError(f"{where}: s3.buckets: too many for one endpoint policy of {_MAX_POLICY} characters")

@@ -1,0 +1,76 @@
+"""A Report as a table for people and as JSON for programs: two renderings of the same data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from s3private.provision.engine import Action, Change, Outcome, Report
+
+_MARKS = {
+    Action.KEEP: " ",
+    Action.WAIT: "…",
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.DELETE: "-",
+    Action.REMAINS: "!",
+    Action.CONFLICT: "x",
+}
+
+
+def as_json(report: Report, path: str) -> str:
+    """One JSON document: verb, path, outcome, message, changes and notes."""
+    changes = [
+        {"step": c.step, "action": c.action, "id": c.id, "reason": c.reason, "until": c.until} for c in report.changes
+    ]
+    document = {
+        "verb": report.verb,
+        "path": path,
+        "outcome": report.outcome,
+        "message": report.message,
+        "changes": changes,
+        "notes": list(report.notes),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def as_table(report: Report, path: str) -> str:
+    """Lines of at most one change each, then notes, then what it comes to."""
+    rows = [("", "STEP", "ACTION", "ID", "WHY")]
+    rows += [(_MARKS[c.action], c.step, c.action.value, _short(c.id), _why(c)) for c in report.changes]
+    lines = _columns(rows)
+    lines += [f"note: {note}" for note in report.notes]
+    lines.append("")
+    lines.append(_closing(report, path))
+    return "\n".join(lines)
+
+
+def _short(identifier: str) -> str:
+    """An ARN's last parts say which; the rest says what everybody knows."""
+    return identifier.split(":", 5)[-1] if identifier.startswith("arn:") else identifier
+
+
+def _why(change: Change) -> str:
+    return f"{change.reason}; until {change.until}" if change.until else change.reason
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    return lines
+
+
+def _closing(report: Report, path: str) -> str:
+    counts = {action: sum(c.action is action for c in report.changes) for action in Action}
+    done = ", ".join(f"{n} to {a.value}" for a, n in counts.items() if n and a is not Action.KEEP)
+    if report.outcome is Outcome.PLANNED:
+        return f"path {path}: {done}. Nothing was written; `s3private provision` does it."
+    if report.outcome is Outcome.SETTLED:
+        if report.verb == "destroy":
+            return f"path {path}: nothing of it is left."
+        made = counts[Action.CREATE] + counts[Action.UPDATE]
+        return f"path {path}: settled" + (f", {made} changed." if made else "; nothing to do.")
+    return f"path {path}: {report.outcome.value}: {report.message}"

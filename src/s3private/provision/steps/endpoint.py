@@ -1,0 +1,248 @@
+"""The S3 interface endpoint in the data account's VPC, and the security group that lets the load balancer in.
+
+Private DNS stays off: on, it would demand a gateway endpoint and change how the whole VPC reaches S3.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from s3private.errors import Conflict
+from s3private.provision.engine import Found, Resource, State, StillInUse
+from s3private.provision.steps.base import AwsStep, error_code
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import IpPermissionTypeDef, VpcEndpointTypeDef
+
+HTTPS = 443
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subnets(Resource):
+    cidrs: tuple[str, ...]
+    zones: tuple[str, ...]
+
+
+class GivenSubnets(AwsStep[Subnets]):
+    """Given, never made: that they fit is known before the first write."""
+
+    kind = Subnets
+    title = "subnets"
+
+    def find(self, found: Found) -> Subnets:
+        wanted = self.config.subnet_ids
+        try:
+            seen = self.ec2.describe_subnets(SubnetIds=list(wanted))["Subnets"]
+        except ClientError as error:
+            if error_code(error) == "InvalidSubnetID.NotFound":
+                raise Conflict(
+                    f"aws.subnet_ids: {self.refusal(error)} in account {self.config.aws_account_id}"
+                ) from error
+            raise
+        for subnet in seen:
+            if subnet["VpcId"] != self.config.vpc_id:
+                raise Conflict(
+                    f"aws.subnet_ids: {subnet['SubnetId']} is in {subnet['VpcId']}, not {self.config.vpc_id}"
+                )
+        zones = tuple(sorted(subnet["AvailabilityZone"] for subnet in seen))
+        if len(set(zones)) != len(wanted):
+            raise Conflict(
+                f"aws.subnet_ids: one subnet per availability zone is needed, these are in {', '.join(zones)}"
+            )
+        cidrs = tuple(sorted(subnet["CidrBlock"] for subnet in seen))
+        return Subnets(id=", ".join(wanted), detail=", ".join(zones), ours=False, cidrs=cidrs, zones=zones)
+
+    def create(self, found: Found) -> None:
+        raise Conflict("aws.subnet_ids: subnets are given, not made")
+
+    def delete(self, resource: Subnets, found: Found) -> None:
+        raise Conflict("aws.subnet_ids: subnets are given, not deleted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityGroup(Resource):
+    cidrs_let_in: frozenset[str]
+
+
+class OpenSecurityGroup(AwsStep[SecurityGroup]):
+    """Client IPs are not preserved through the load balancer: the endpoint sees the load balancer's subnets."""
+
+    kind = SecurityGroup
+    title = "security group"
+
+    def find(self, found: Found) -> SecurityGroup | None:
+        given = self.config.security_group_id
+        if given:
+            groups = self.ec2.describe_security_groups(GroupIds=[given])["SecurityGroups"]
+        else:
+            filters = self.by_tag(vpc=True)
+            groups = self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+        if not groups:
+            return None
+        if len(groups) > 1:
+            raise Conflict(f"two security groups carry this path's tag: {', '.join(g['GroupId'] for g in groups)}")
+        group = groups[0]
+        cidrs = frozenset(
+            block["CidrIp"]
+            for rule in group.get("IpPermissions", [])
+            if rule.get("IpProtocol") == "-1"
+            or (rule.get("IpProtocol") == "tcp" and rule.get("FromPort", 0) <= HTTPS <= rule.get("ToPort", 65535))
+            for block in rule.get("IpRanges", [])
+        )
+        return SecurityGroup(id=group["GroupId"], ours=not given, cidrs_let_in=cidrs)
+
+    def create(self, found: Found) -> None:
+        self.ec2.create_security_group(
+            GroupName=self.config.resource_name,
+            Description=f"S3 interface endpoint and load balancer of the private path {self.config.name}",
+            VpcId=self.config.vpc_id,
+            TagSpecifications=self.tagged("security-group"),
+        )
+
+    def drift(self, resource: SecurityGroup, found: Found) -> str | None:
+        if not resource.ours:
+            return None
+        missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
+        return f"does not let tcp/{HTTPS} in from {', '.join(missing)}" if missing else None
+
+    def update(self, resource: SecurityGroup, found: Found) -> None:
+        missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
+        rule: IpPermissionTypeDef = {
+            "IpProtocol": "tcp",
+            "FromPort": HTTPS,
+            "ToPort": HTTPS,
+            "IpRanges": [{"CidrIp": cidr, "Description": "load balancer's subnet"} for cidr in missing],
+        }
+        self.ec2.authorize_security_group_ingress(GroupId=resource.id, IpPermissions=[rule])
+
+    def delete(self, resource: SecurityGroup, found: Found) -> None:
+        try:
+            self.ec2.delete_security_group(GroupId=resource.id)
+        except ClientError as error:
+            if error_code(error) == "DependencyViolation":
+                raise StillInUse(self.refusal(error)) from error
+            raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterfaceEndpoint(Resource):
+    dns_name: str
+    """The regional name with `*` as its first label."""
+    ips: tuple[str, ...]
+    policy: str
+    subnet_ids: tuple[str, ...]
+    group_ids: tuple[str, ...]
+    private_dns: bool
+
+    @property
+    def bucket_host(self) -> str:
+        """The host that serves every bucket in path style."""
+        return self.dns_name.replace("*", "bucket", 1)
+
+
+def _canonical(policy: str) -> Any:
+    try:
+        return json.loads(policy)
+    except ValueError:
+        return policy
+
+
+class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
+    kind = InterfaceEndpoint
+    title = "interface endpoint"
+
+    def find(self, found: Found) -> InterfaceEndpoint | None:
+        given = self.config.endpoint_id
+        if given:
+            seen = self.ec2.describe_vpc_endpoints(VpcEndpointIds=[given])["VpcEndpoints"]
+        else:
+            filters = self.by_tag(vpc=True)
+            seen = self.ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+        alive = [e for e in seen if e["State"].lower() not in ("deleting", "deleted")]
+        if not alive:
+            return None
+        if len(alive) > 1:
+            ids = ", ".join(e["VpcEndpointId"] for e in alive)
+            raise Conflict(f"two interface endpoints carry this path's tag: {ids}")
+        return self._read(alive[0], ours=not given)
+
+    def _read(self, seen: VpcEndpointTypeDef, *, ours: bool) -> InterfaceEndpoint:
+        word: str = seen["State"]
+        state = {"available": State.READY, "pending": State.PENDING}.get(word.lower(), State.FAILED)
+        names = [entry["DnsName"] for entry in seen.get("DnsEntries", [])]
+        ips: tuple[str, ...] = ()
+        if state is State.READY and (interfaces := seen.get("NetworkInterfaceIds")):
+            described = self.ec2.describe_network_interfaces(NetworkInterfaceIds=interfaces)["NetworkInterfaces"]
+            ips = tuple(sorted(i["PrivateIpAddress"] for i in described))
+        if state is State.READY and not (names and ips):
+            state, word = State.PENDING, "available, without its DNS names or addresses yet"
+        return InterfaceEndpoint(
+            id=seen["VpcEndpointId"],
+            state=state,
+            detail=word,
+            ours=ours,
+            # AWS lists the regional name first, then one per zone.
+            dns_name=names[0] if names else "",
+            ips=ips,
+            policy=seen.get("PolicyDocument", ""),
+            subnet_ids=tuple(sorted(seen.get("SubnetIds", []))),
+            group_ids=tuple(sorted(g["GroupId"] for g in seen.get("Groups", []))),
+            private_dns=bool(seen.get("PrivateDnsEnabled")),
+        )
+
+    def create(self, found: Found) -> None:
+        self.ec2.create_vpc_endpoint(
+            ClientToken=str(uuid.uuid4()),
+            VpcEndpointType="Interface",
+            VpcId=self.config.vpc_id,
+            ServiceName=f"com.amazonaws.{self.config.region}.s3",
+            SubnetIds=list(self.config.subnet_ids),
+            SecurityGroupIds=[found[SecurityGroup].id],
+            PolicyDocument=json.dumps(self.config.endpoint_policy),
+            PrivateDnsEnabled=False,
+            TagSpecifications=self.tagged("vpc-endpoint"),
+        )
+
+    def drift(self, resource: InterfaceEndpoint, found: Found) -> str | None:
+        if not resource.ours or resource.state is not State.READY:
+            return None
+        return next(iter(self._differences(resource, found)), None)
+
+    def _differences(self, resource: InterfaceEndpoint, found: Found) -> dict[str, dict[str, Any]]:
+        """Each difference in words, with the arguments that mend it."""
+        group = found[SecurityGroup].id
+        different: dict[str, dict[str, Any]] = {}
+        if _canonical(resource.policy) != self.config.endpoint_policy:
+            different["its policy is not the one for the named buckets"] = {
+                "PolicyDocument": json.dumps(self.config.endpoint_policy)
+            }
+        if missing := [s for s in self.config.subnet_ids if s not in resource.subnet_ids]:
+            different[f"not in {', '.join(missing)}"] = {"AddSubnetIds": missing}
+        if extra := [s for s in resource.subnet_ids if s not in self.config.subnet_ids]:
+            different[f"also in {', '.join(extra)}"] = {"RemoveSubnetIds": extra}
+        if group not in resource.group_ids:
+            different[f"without security group {group}"] = {"AddSecurityGroupIds": [group]}
+        if resource.private_dns:
+            different["private DNS is on"] = {"PrivateDnsEnabled": False}
+        return different
+
+    def update(self, resource: InterfaceEndpoint, found: Found) -> None:
+        arguments = next(iter(self._differences(resource, found).values()))
+        self.ec2.modify_vpc_endpoint(VpcEndpointId=resource.id, **arguments)
+
+    def delete(self, resource: InterfaceEndpoint, found: Found) -> None:
+        answer = self.ec2.delete_vpc_endpoints(VpcEndpointIds=[resource.id])
+        raise_unsuccessful(answer.get("Unsuccessful", []), "DeleteVpcEndpoints")
+
+
+def raise_unsuccessful(unsuccessful: Any, operation: str) -> None:
+    """EC2 answers 200 with a list of what it did not do: make it the error that it is."""
+    for item in unsuccessful:
+        error = item.get("Error", {})
+        raise ClientError({"Error": {"Code": error.get("Code", ""), "Message": error.get("Message", "")}}, operation)

@@ -1,0 +1,119 @@
+"""The endpoint service that PrivateLink consumers knock at, and the one role that may knock.
+
+Every Databricks customer of the region comes as that same role: what keeps strangers out is the acceptance.
+https://docs.databricks.com/aws/en/security/network/serverless-network-security/pl-to-internal-network
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from s3private.errors import Conflict
+from s3private.provision.engine import Found, Resource, State, StillInUse
+from s3private.provision.steps.base import AwsStep, error_code
+from s3private.provision.steps.endpoint import raise_unsuccessful
+from s3private.provision.steps.load_balancer import LoadBalancer
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointService(Resource):
+    name: str
+    acceptance_required: bool
+    load_balancers: tuple[str, ...]
+
+
+class AcceptingService(AwsStep[EndpointService]):
+    kind = EndpointService
+    title = "endpoint service"
+    wait_seconds = 120.0
+
+    def find(self, found: Found) -> EndpointService | None:
+        answer = self.ec2.describe_vpc_endpoint_service_configurations(Filters=self.by_tag())
+        alive = [s for s in answer["ServiceConfigurations"] if s["ServiceState"].lower() not in ("deleting", "deleted")]
+        if not alive:
+            return None
+        if len(alive) > 1:
+            raise Conflict(f"two endpoint services carry this path's tag: {', '.join(s['ServiceId'] for s in alive)}")
+        seen = alive[0]
+        word = seen["ServiceState"]
+        return EndpointService(
+            id=seen["ServiceId"],
+            state={"available": State.READY, "pending": State.PENDING}.get(word.lower(), State.FAILED),
+            detail=word,
+            name=seen["ServiceName"],
+            acceptance_required=bool(seen.get("AcceptanceRequired")),
+            load_balancers=tuple(seen.get("NetworkLoadBalancerArns", [])),
+        )
+
+    def create(self, found: Found) -> None:
+        self.ec2.create_vpc_endpoint_service_configuration(
+            ClientToken=str(uuid.uuid4()),
+            AcceptanceRequired=True,
+            NetworkLoadBalancerArns=[found[LoadBalancer].id],
+            TagSpecifications=self.tagged("vpc-endpoint-service"),
+        )
+
+    def drift(self, resource: EndpointService, found: Found) -> str | None:
+        if resource.state is not State.READY:
+            return None
+        if not resource.acceptance_required:
+            return "acceptance is switched off: any Databricks customer of the region could come in"
+        if found[LoadBalancer].id not in resource.load_balancers:
+            return "the path's load balancer is not behind it"
+        return None
+
+    def update(self, resource: EndpointService, found: Found) -> None:
+        if not resource.acceptance_required:
+            self.ec2.modify_vpc_endpoint_service_configuration(ServiceId=resource.id, AcceptanceRequired=True)
+        else:
+            self.ec2.modify_vpc_endpoint_service_configuration(
+                ServiceId=resource.id, AddNetworkLoadBalancerArns=[found[LoadBalancer].id]
+            )
+
+    def delete(self, resource: EndpointService, found: Found) -> None:
+        answer = self.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[resource.id])
+        try:
+            raise_unsuccessful(answer.get("Unsuccessful", []), "DeleteVpcEndpointServiceConfigurations")
+        except ClientError as error:
+            if error_code(error) == "ExistingVpcEndpointConnections":
+                raise StillInUse(f"{self.refusal(error)}; reject the connections that are not this path's") from error
+            raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllowedPrincipal(Resource):
+    pass
+
+
+class DatabricksPrincipal(AwsStep[AllowedPrincipal]):
+    kind = AllowedPrincipal
+    title = "allowed principal"
+
+    def find(self, found: Found) -> AllowedPrincipal | None:
+        service = found[EndpointService].id
+        answer = self.ec2.describe_vpc_endpoint_service_permissions(ServiceId=service)
+        principals = [p["Principal"] for p in answer["AllowedPrincipals"]]
+        if "*" in principals:
+            raise Conflict(
+                f"endpoint service {service} allows the principal '*': every AWS customer can knock; "
+                f"remove it: aws ec2 modify-vpc-endpoint-service-permissions --service-id {service} "
+                "--remove-allowed-principals '*'"
+            )
+        if self.config.allowed_principal not in principals:
+            return None
+        others = tuple(f"endpoint service {service} also allows {p}" for p in principals)
+        notes = tuple(n for n in others if not n.endswith(self.config.allowed_principal))
+        return AllowedPrincipal(id=self.config.allowed_principal, notes=notes)
+
+    def create(self, found: Found) -> None:
+        self.ec2.modify_vpc_endpoint_service_permissions(
+            ServiceId=found[EndpointService].id, AddAllowedPrincipals=[self.config.allowed_principal]
+        )
+
+    def delete(self, resource: AllowedPrincipal, found: Found) -> None:
+        self.ec2.modify_vpc_endpoint_service_permissions(
+            ServiceId=found[EndpointService].id, RemoveAllowedPrincipals=[resource.id]
+        )

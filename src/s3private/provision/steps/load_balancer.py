@@ -1,0 +1,296 @@
+"""The internal network load balancer that gives PrivateLink something to knock at: TCP 443 to the endpoint's addresses.
+
+It passes bytes through: TLS ends at S3, so certificate and host name are S3's own.
+Targets come after the listener, because a target without a listener is never probed and so never healthy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from s3private.errors import Conflict
+from s3private.provision.engine import Found, R, Resource, State, StillInUse
+from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code
+from s3private.provision.steps.endpoint import HTTPS, InterfaceEndpoint, SecurityGroup
+
+if TYPE_CHECKING:
+    from types_boto3_elbv2.type_defs import TargetDescriptionTypeDef
+
+_IDLE_TIMEOUT = "tcp.idle_timeout.seconds"
+_CROSS_ZONE = "load_balancing.cross_zone.enabled"
+
+
+class _NamedStep(AwsStep[R]):
+    """Load balancers and target groups are found by name; the tag says whether the name is ours."""
+
+    def check_ours(self, arn: str) -> None:
+        described = self.elbv2.describe_tags(ResourceArns=[arn])["TagDescriptions"]
+        if not self.is_ours(tag for d in described for tag in d["Tags"]):
+            raise Conflict(
+                f"{self.title} {self.config.resource_name} exists without the tag {PATH_TAG}={self.config.name}: "
+                "it is somebody else's; rename the path, or tag it if it is yours"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetGroup(Resource):
+    pass
+
+
+class EndpointTargetGroup(_NamedStep[TargetGroup]):
+    kind = TargetGroup
+    title = "target group"
+
+    def find(self, found: Found) -> TargetGroup | None:
+        try:
+            group = self.elbv2.describe_target_groups(Names=[self.config.resource_name])["TargetGroups"][0]
+        except ClientError as error:
+            if error_code(error) == "TargetGroupNotFound":
+                return None
+            raise
+        self.check_ours(group["TargetGroupArn"])
+        shape = (group.get("Protocol"), group.get("Port"), group.get("TargetType"), group.get("VpcId"))
+        wanted = ("TCP", HTTPS, "ip", self.config.vpc_id)
+        if shape != wanted:
+            raise Conflict(
+                f"target group {self.config.resource_name} is {shape}, the path needs {wanted}; delete or rename"
+            )
+        return TargetGroup(id=group["TargetGroupArn"])
+
+    def create(self, found: Found) -> None:
+        self.elbv2.create_target_group(
+            Name=self.config.resource_name,
+            Protocol="TCP",
+            Port=HTTPS,
+            VpcId=self.config.vpc_id,
+            TargetType="ip",
+            HealthCheckProtocol="TCP",
+            HealthCheckIntervalSeconds=10,
+            Tags=self.tags,
+        )
+
+    def delete(self, resource: TargetGroup, found: Found) -> None:
+        try:
+            self.elbv2.delete_target_group(TargetGroupArn=resource.id)
+        except ClientError as error:
+            if error_code(error) == "ResourceInUse":
+                raise StillInUse(self.refusal(error)) from error
+            raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadBalancer(Resource):
+    cross_zone: bool
+    inbound_rules_on_privatelink: bool
+    group_ids: tuple[str, ...]
+    subnet_ids: tuple[str, ...]
+
+
+class InternalLoadBalancer(_NamedStep[LoadBalancer]):
+    kind = LoadBalancer
+    title = "load balancer"
+
+    def find(self, found: Found) -> LoadBalancer | None:
+        try:
+            seen = self.elbv2.describe_load_balancers(Names=[self.config.resource_name])["LoadBalancers"][0]
+        except ClientError as error:
+            if error_code(error) == "LoadBalancerNotFound":
+                return None
+            raise
+        arn = seen["LoadBalancerArn"]
+        self.check_ours(arn)
+        shape = (seen.get("Type"), seen.get("Scheme"), seen.get("VpcId"))
+        wanted = ("network", "internal", self.config.vpc_id)
+        if shape != wanted:
+            raise Conflict(
+                f"load balancer {self.config.resource_name} is {shape}, the path needs {wanted}; delete or rename"
+            )
+        word = seen["State"]["Code"]
+        state = {
+            "active": State.READY,
+            "active_impaired": State.READY,
+            "provisioning": State.PENDING,
+        }.get(word, State.FAILED)
+        attributes = {}
+        if state is State.READY:
+            answer = self.elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)
+            attributes = {a["Key"]: a["Value"] for a in answer["Attributes"]}
+        return LoadBalancer(
+            id=arn,
+            state=state,
+            detail=word,
+            cross_zone=attributes.get(_CROSS_ZONE) == "true",
+            inbound_rules_on_privatelink=seen.get("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic") == "on",
+            group_ids=tuple(sorted(seen.get("SecurityGroups", []))),
+            subnet_ids=tuple(sorted(z["SubnetId"] for z in seen.get("AvailabilityZones", []))),
+        )
+
+    def create(self, found: Found) -> None:
+        self.elbv2.create_load_balancer(
+            Name=self.config.resource_name,
+            Type="network",
+            Scheme="internal",
+            IpAddressType="ipv4",
+            Subnets=list(self.config.subnet_ids),
+            SecurityGroups=[found[SecurityGroup].id],
+            Tags=self.tags,
+        )
+
+    def drift(self, resource: LoadBalancer, found: Found) -> str | None:
+        # AWS takes changes once the load balancer is active.
+        if resource.state is not State.READY:
+            return None
+        if resource.inbound_rules_on_privatelink:
+            return "inbound rules are enforced on PrivateLink traffic"
+        if not resource.cross_zone:
+            return "cross-zone load balancing is off"
+        missing = [s for s in self.config.subnet_ids if s not in resource.subnet_ids]
+        return f"not in {', '.join(missing)}" if missing else None
+
+    def update(self, resource: LoadBalancer, found: Found) -> None:
+        if resource.inbound_rules_on_privatelink:
+            self.elbv2.set_security_groups(
+                LoadBalancerArn=resource.id,
+                SecurityGroups=list(resource.group_ids),
+                EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic="off",
+            )
+        elif not resource.cross_zone:
+            self.elbv2.modify_load_balancer_attributes(
+                LoadBalancerArn=resource.id, Attributes=[{"Key": _CROSS_ZONE, "Value": "true"}]
+            )
+        else:
+            wanted = sorted({*resource.subnet_ids, *self.config.subnet_ids})
+            self.elbv2.set_subnets(LoadBalancerArn=resource.id, Subnets=wanted)
+
+    def delete(self, resource: LoadBalancer, found: Found) -> None:
+        try:
+            self.elbv2.delete_load_balancer(LoadBalancerArn=resource.id)
+        except ClientError as error:
+            if error_code(error) in ("ResourceInUse", "OperationNotPermitted"):
+                raise StillInUse(self.refusal(error)) from error
+            raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener(Resource):
+    target_group: str
+    idle_timeout_seconds: int
+
+
+class TcpListener(AwsStep[Listener]):
+    kind = Listener
+    title = "listener"
+
+    def find(self, found: Found) -> Listener | None:
+        listeners = self.elbv2.describe_listeners(LoadBalancerArn=found[LoadBalancer].id)["Listeners"]
+        seen = next((one for one in listeners if one.get("Port") == HTTPS), None)
+        if seen is None:
+            return None
+        if seen.get("Protocol") != "TCP":
+            raise Conflict(f"the listener on port {HTTPS} speaks {seen.get('Protocol')}, the path needs TCP; delete it")
+        arn = seen["ListenerArn"]
+        answer = self.elbv2.describe_listener_attributes(ListenerArn=arn)
+        attributes = {a["Key"]: a["Value"] for a in answer["Attributes"]}
+        actions = seen.get("DefaultActions", [])
+        return Listener(
+            id=arn,
+            detail=f"TCP {HTTPS}",
+            target_group=actions[0].get("TargetGroupArn", "") if actions else "",
+            idle_timeout_seconds=int(attributes.get(_IDLE_TIMEOUT, "350")),
+        )
+
+    def create(self, found: Found) -> None:
+        self.elbv2.create_listener(
+            LoadBalancerArn=found[LoadBalancer].id,
+            Protocol="TCP",
+            Port=HTTPS,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": found[TargetGroup].id}],
+            Tags=self.tags,
+        )
+
+    def drift(self, resource: Listener, found: Found) -> str | None:
+        if resource.target_group != found[TargetGroup].id:
+            return f"forwards to {resource.target_group or 'nothing'}"
+        if resource.idle_timeout_seconds != self.config.idle_timeout_seconds:
+            return f"idle timeout is {resource.idle_timeout_seconds} s, not {self.config.idle_timeout_seconds}"
+        return None
+
+    def update(self, resource: Listener, found: Found) -> None:
+        group = found[TargetGroup].id
+        if resource.target_group != group:
+            self.elbv2.modify_listener(
+                ListenerArn=resource.id, DefaultActions=[{"Type": "forward", "TargetGroupArn": group}]
+            )
+        else:
+            value = str(self.config.idle_timeout_seconds)
+            self.elbv2.modify_listener_attributes(
+                ListenerArn=resource.id, Attributes=[{"Key": _IDLE_TIMEOUT, "Value": value}]
+            )
+
+    def delete(self, resource: Listener, found: Found) -> None:
+        self.elbv2.delete_listener(ListenerArn=resource.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets(Resource):
+    ips: frozenset[str]
+    healthy: frozenset[str]
+
+
+class EndpointTargets(AwsStep[Targets]):
+    """The endpoint's addresses, which nothing in AWS keeps in step. New ones are healthy before old ones go out."""
+
+    kind = Targets
+    title = "targets"
+
+    def find(self, found: Found) -> Targets | None:
+        group = found[TargetGroup].id
+        described = self.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        health = {d["Target"]["Id"]: d["TargetHealth"] for d in described}
+        registered = {ip: h for ip, h in health.items() if h.get("State") != "draining"}
+        if not registered:
+            return None
+        healthy = frozenset(ip for ip, h in registered.items() if h.get("State") == "healthy")
+        endpoint = found.get(InterfaceEndpoint)
+        wanted = frozenset(endpoint.ips) if endpoint else frozenset(registered)
+        words = sorted({" ".join(filter(None, (h.get("State"), h.get("Reason")))) for h in registered.values()})
+        ready = wanted <= healthy
+        return Targets(
+            id=", ".join(sorted(registered)),
+            state=State.READY if ready else State.PENDING,
+            detail=", ".join(words),
+            ips=frozenset(registered),
+            healthy=healthy,
+        )
+
+    def create(self, found: Found) -> None:
+        self._register(found, found[InterfaceEndpoint].ips)
+
+    def drift(self, resource: Targets, found: Found) -> str | None:
+        wanted = frozenset(found[InterfaceEndpoint].ips)
+        if missing := sorted(wanted - resource.ips):
+            return f"without {', '.join(missing)}"
+        if (extra := sorted(resource.ips - wanted)) and wanted <= resource.healthy:
+            return f"still hold {', '.join(extra)}, no address of the endpoint"
+        return None
+
+    def update(self, resource: Targets, found: Found) -> None:
+        wanted = frozenset(found[InterfaceEndpoint].ips)
+        if missing := sorted(wanted - resource.ips):
+            self._register(found, missing)
+        else:
+            self._deregister(found, resource.ips - wanted)
+
+    def delete(self, resource: Targets, found: Found) -> None:
+        self._deregister(found, resource.ips)
+
+    def _register(self, found: Found, ips: tuple[str, ...] | list[str]) -> None:
+        targets: list[TargetDescriptionTypeDef] = [{"Id": ip, "Port": HTTPS} for ip in ips]
+        self.elbv2.register_targets(TargetGroupArn=found[TargetGroup].id, Targets=targets)
+
+    def _deregister(self, found: Found, ips: frozenset[str]) -> None:
+        targets: list[TargetDescriptionTypeDef] = [{"Id": ip, "Port": HTTPS} for ip in sorted(ips)]
+        self.elbv2.deregister_targets(TargetGroupArn=found[TargetGroup].id, Targets=targets)

@@ -1,0 +1,241 @@
+"""The NCC and its private endpoint rule, on the Databricks account's side.
+
+A workspace has exactly one NCC, and binding another silently replaces it: where a workspace has one, that one is used.
+Neither object has a client token, so each create sends one request; a lost reply is answered by finding.
+https://docs.databricks.com/aws/en/security/network/serverless-network-security/manage-private-endpoint-rules
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from databricks.sdk.errors import DeadlineExceeded, InternalError, TemporarilyUnavailable
+from databricks.sdk.errors.platform import BadRequest, NotFound, ResourceConflict
+from databricks.sdk.service.provisioning import Workspace
+from databricks.sdk.service.settings import (
+    CreateNetworkConnectivityConfiguration,
+    CreatePrivateEndpointRule,
+    NccPrivateEndpointRule,
+    NetworkConnectivityConfiguration,
+    UpdatePrivateEndpointRule,
+)
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import Timeout
+
+from s3private.errors import Conflict
+from s3private.provision.engine import Found, Remains, Resource, State
+from s3private.provision.steps.base import AccountStep
+from s3private.provision.steps.endpoint import InterfaceEndpoint
+from s3private.provision.steps.endpoint_service import EndpointService
+
+_LOST_REPLIES = (
+    DeadlineExceeded,
+    InternalError,
+    TemporarilyUnavailable,
+    RequestsConnectionError,
+    Timeout,
+    TimeoutError,
+)
+"""After these nobody knows whether the platform made the object: `find` will see."""
+
+
+def send_once(create: Callable[[], object]) -> None:
+    """Send one creating request. A lost reply is no failure: the engine finds the object, or stops waiting."""
+    try:
+        create()
+    except _LOST_REPLIES:
+        return
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConnectivityConfig(Resource):
+    name: str
+
+
+class OneNcc(AccountStep[NetworkConnectivityConfig]):
+    """The given one, else the one the workspaces have, else the one of the path's name."""
+
+    kind = NetworkConnectivityConfig
+    title = "network connectivity config"
+
+    def find(self, found: Found) -> NetworkConnectivityConfig | None:
+        workspaces = [self._workspace(number) for number in self.config.workspace_ids]
+        bound = {w.network_connectivity_config_id: w for w in workspaces if w.network_connectivity_config_id}
+        given = self.config.ncc_id
+        for ncc_id, workspace in bound.items():
+            if given and ncc_id != given:
+                raise Conflict(
+                    f"workspace {workspace.workspace_id} is attached to NCC {ncc_id}, not databricks.ncc_id {given}: "
+                    "attaching another would silently cut what uses it; name that NCC, or leave databricks.ncc_id out"
+                )
+        if len(bound) > 1:
+            pairs = ", ".join(f"{w.workspace_id}: {ncc}" for ncc, w in bound.items())
+            raise Conflict(f"the workspaces are attached to different NCCs ({pairs}): make one path for each NCC")
+        wanted = given or next(iter(bound), None)
+        seen = self._get(wanted) if wanted else self._by_name()
+        if seen is None:
+            return None
+        if seen.region != self.config.region:
+            raise Conflict(f"NCC {seen.network_connectivity_config_id} is in {seen.region}, not {self.config.region}")
+        name = seen.name or ""
+        return NetworkConnectivityConfig(
+            id=seen.network_connectivity_config_id or "",
+            detail=name,
+            name=name,
+            ours=not given and name == self.config.resource_name,
+        )
+
+    def _workspace(self, number: int) -> Workspace:
+        try:
+            workspace = self.account.workspaces.get(number)
+        except NotFound as error:
+            raise Conflict(
+                f"databricks.workspace_ids: no workspace {number} in account {self.config.databricks_account_id}"
+            ) from error
+        if workspace.aws_region and workspace.aws_region != self.config.region:
+            raise Conflict(f"workspace {number} is in {workspace.aws_region}, the path in {self.config.region}")
+        return workspace
+
+    def _get(self, ncc_id: str) -> NetworkConnectivityConfiguration:
+        try:
+            return self.account.network_connectivity.get_network_connectivity_configuration(ncc_id)
+        except NotFound as error:
+            raise Conflict(f"databricks.ncc_id: there is no NCC {ncc_id} in the account") from error
+
+    def _by_name(self) -> NetworkConnectivityConfiguration | None:
+        every = self.account.network_connectivity.list_network_connectivity_configurations()
+        named = [n for n in every if n.name == self.config.resource_name and n.region == self.config.region]
+        if len(named) > 1:
+            ids = ", ".join(str(n.network_connectivity_config_id) for n in named)
+            raise Conflict(f"two NCCs are named {self.config.resource_name}: {ids}; name one in databricks.ncc_id")
+        return named[0] if named else None
+
+    def create(self, found: Found) -> None:
+        if self.config.ncc_id:
+            raise Conflict(f"databricks.ncc_id: there is no NCC {self.config.ncc_id} in the account")
+        wanted = CreateNetworkConnectivityConfiguration(name=self.config.resource_name, region=self.config.region)
+        api = self.account_once.network_connectivity
+        send_once(lambda: api.create_network_connectivity_configuration(wanted))
+
+    def delete(self, resource: NetworkConnectivityConfig, found: Found) -> None:
+        try:
+            self.account.network_connectivity.delete_network_connectivity_configuration(resource.id)
+        except NotFound:
+            return
+        except (BadRequest, ResourceConflict) as error:
+            raise Remains(
+                f"Databricks keeps it: {error}",
+                "no workspace is attached to it (attach them to another NCC) and its deactivated rules are gone",
+            ) from error
+
+
+_NEVER_LIVED = ("CREATE_FAILED", "EXPIRED")
+"""Rules in these states never carried traffic: they are deleted and made anew."""
+_ALIVE = ("PENDING", "ESTABLISHED")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateEndpointRule(Resource):
+    vpc_endpoint_id: str
+    domain_names: tuple[str, ...]
+    word: str
+    """CREATING, PENDING, ESTABLISHED, REJECTED, DISCONNECTED, EXPIRED, CREATE_FAILED; empty for one the SDK lacks."""
+
+
+class RuleToService(AccountStep[PrivateEndpointRule]):
+    kind = PrivateEndpointRule
+    title = "private endpoint rule"
+    wait_seconds = 1800.0
+
+    def rules(self, found: Found) -> list[NccPrivateEndpointRule]:
+        ncc = found[NetworkConnectivityConfig].id
+        return list(self.account.network_connectivity.list_private_endpoint_rules(ncc))
+
+    def find(self, found: Found) -> PrivateEndpointRule | None:
+        service = found[EndpointService].name
+        live = [r for r in self.rules(found) if not r.deactivated]
+        ours = [r for r in live if r.endpoint_service == service]
+        wanted = set(self.wanted_names(found))
+        for other in live:
+            if other.endpoint_service != service and (both := wanted & set(other.domain_names or [])):
+                raise Conflict(
+                    f"rule {other.rule_id} of the same NCC already carries {', '.join(sorted(both))} "
+                    f"to {other.endpoint_service}: delete it, or choose other s3.domain_names"
+                )
+        if not ours:
+            return None
+        if len(ours) > 1:
+            ids = ", ".join(str(r.rule_id) for r in ours)
+            raise Conflict(f"two rules of the NCC lead to {service}: {ids}; delete the one that is not ESTABLISHED")
+        return self._read(ours[0])
+
+    def _read(self, rule: NccPrivateEndpointRule) -> PrivateEndpointRule:
+        word = rule.connection_state.value if rule.connection_state else ""
+        endpoint = rule.vpc_endpoint_id or ""
+        if word in _ALIVE and endpoint:
+            state = State.READY
+        elif word in ("", "CREATING", *_ALIVE):
+            state = State.PENDING
+        else:
+            state = State.FAILED
+        detail = word or "a state this SDK does not know"
+        if word in _ALIVE and not endpoint:
+            detail = f"{word}, without its VPC endpoint id yet"
+        if rule.error_message:
+            detail = f"{detail}: {rule.error_message}"
+        return PrivateEndpointRule(
+            id=rule.rule_id or "",
+            state=state,
+            detail=detail,
+            vpc_endpoint_id=endpoint,
+            domain_names=tuple(rule.domain_names or []),
+            word=word,
+        )
+
+    def wanted_names(self, found: Found) -> tuple[str, ...]:
+        return self.config.domain_names or (found[InterfaceEndpoint].bucket_host,)
+
+    def create(self, found: Found) -> None:
+        wanted = CreatePrivateEndpointRule(
+            endpoint_service=found[EndpointService].name, domain_names=list(self.wanted_names(found))
+        )
+        ncc = found[NetworkConnectivityConfig].id
+        send_once(lambda: self.account_once.network_connectivity.create_private_endpoint_rule(ncc, wanted))
+
+    def drift(self, resource: PrivateEndpointRule, found: Found) -> str | None:
+        if resource.word in _NEVER_LIVED:
+            return f"{resource.detail}; it never carried traffic: deleted and made anew"
+        if resource.state is State.FAILED:
+            return None
+        names = self.wanted_names(found)
+        if set(resource.domain_names) != set(names):
+            return f"carries {', '.join(resource.domain_names) or 'no name'} instead of {', '.join(names)}"
+        return None
+
+    def update(self, resource: PrivateEndpointRule, found: Found) -> None:
+        if resource.word in _NEVER_LIVED:
+            self._delete(resource, found)
+            return
+        self.account.network_connectivity.update_private_endpoint_rule(
+            found[NetworkConnectivityConfig].id,
+            resource.id,
+            UpdatePrivateEndpointRule(domain_names=list(self.wanted_names(found))),
+            update_mask="domain_names",
+        )
+
+    def delete(self, resource: PrivateEndpointRule, found: Found) -> None:
+        answer = self._delete(resource, found)
+        if answer is not None and answer.deactivated:
+            raise Remains(
+                "Databricks has deactivated it and removes it later; it carries nothing any more",
+                "one to seven days from now",
+            )
+
+    def _delete(self, resource: PrivateEndpointRule, found: Found) -> Any:
+        ncc = found[NetworkConnectivityConfig].id
+        try:
+            return self.account.network_connectivity.delete_private_endpoint_rule(ncc, resource.id)
+        except NotFound:
+            return None

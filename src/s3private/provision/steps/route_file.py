@@ -1,0 +1,72 @@
+"""Writes the Route at the end of the path, so that it exists only when the path does. Destroy takes it away first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3private.errors import Conflict, RouteError
+from s3private.provision.clients import Clients
+from s3private.provision.config import PathConfig
+from s3private.provision.engine import Found, Resource, Step
+from s3private.provision.steps.endpoint import InterfaceEndpoint
+from s3private.route import Route
+
+_VOLUMES = Path("/Volumes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteFile(Resource):
+    route: Route | None
+    """None: the file cannot be read as a Route."""
+
+
+class WrittenRoute(Step[RouteFile]):
+    kind = RouteFile
+    title = "route"
+
+    def __init__(self, config: PathConfig, clients: Clients) -> None:
+        self.config = config
+        self.file = Path(config.route_file)
+
+    def wanted(self, found: Found) -> Route:
+        endpoint = found[InterfaceEndpoint]
+        return Route(
+            path=self.config.name,
+            region=self.config.region,
+            endpoint_url=f"https://{endpoint.bucket_host}",
+            vpc_endpoint_id=endpoint.id,
+            buckets=self.config.buckets,
+            idle_timeout_seconds=self.config.idle_timeout_seconds,
+            service_credential=self.config.route_service_credential,
+        )
+
+    def find(self, found: Found) -> RouteFile | None:
+        if _VOLUMES in self.file.parents and not _VOLUMES.is_dir():
+            raise Conflict(
+                f"route.file: {self.file} is a volume, and volumes are mounted on Databricks compute only: "
+                "run this as a job, or name a local file"
+            )
+        if not self.file.exists():
+            return None
+        try:
+            route = Route.load(self.file)
+        except RouteError:
+            return RouteFile(id=str(self.file), route=None)
+        if route.path != self.config.name:
+            raise Conflict(f"route.file: {self.file} holds the route of path {route.path}: choose another file")
+        return RouteFile(id=str(self.file), detail=route.endpoint_url, route=route)
+
+    def create(self, found: Found) -> None:
+        self.wanted(found).save(self.file)
+
+    def drift(self, resource: RouteFile, found: Found) -> str | None:
+        if resource.route is None:
+            return "cannot be read as a route"
+        return None if resource.route == self.wanted(found) else "does not describe the path as it is"
+
+    def update(self, resource: RouteFile, found: Found) -> None:
+        self.create(found)
+
+    def delete(self, resource: RouteFile, found: Found) -> None:
+        self.file.unlink(missing_ok=True)

@@ -1,0 +1,91 @@
+"""A wrong path file is one clear line that names file, key and rule; no call is made."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3private.errors import ConfigError
+from s3private.provision.config import PathConfig
+
+GOOD = tomllib.loads((Path(__file__).parents[2] / "paths" / "demo.toml").read_text(encoding="utf-8"))
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    document = copy.deepcopy(GOOD)
+    section, name = key.split(".")
+    document.setdefault(section, {})[name] = value
+    return document
+
+
+def test_the_committed_path_file_is_accepted() -> None:
+    config = PathConfig.parse(GOOD, "demo.toml")
+    assert config.name == "demo"
+    assert config.allowed_principal == "arn:aws:iam::565502421330:role/private-connectivity-role-ap-northeast-1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("path.name", "Demo_1", "3 to 20"),
+        ("path.name", "a" * 21, "3 to 20"),
+        ("path.region", "ap-northeast-9", "AWS region"),
+        ("path.region", "cn-north-1", "AWS region"),
+        ("path.colour", "red", "unknown key"),
+        ("aws.account_id", 222222222222, "12 digits in quotes"),
+        ("aws.subnet_ids", ["subnet-0a1b2c3d4e5f6000a"], "at least two subnets"),
+        ("aws.subnet_ids", ["subnet-0a1b2c3d4e5f6000a"] * 2, "same value twice"),
+        ("aws.allowed_principal", "*", "every AWS customer"),
+        ("aws.allowed_principal", "arn:aws:iam::565502421330:root", "one role"),
+        ("aws.role_arn", "arn:aws:iam::333333333333:role/other", "aws.account_id"),
+        ("aws.idle_timeout_seconds", 30, "60 to 6000"),
+        ("aws.idle_timeout_seconds", True, "60 to 6000"),
+        ("s3.buckets", [], "1 to 100 buckets"),
+        ("s3.buckets", ["Bad_Bucket"], "bucket names"),
+        ("s3.domain_names", ["s3.ap-northeast-1.amazonaws.com"], "public name"),
+        ("s3.domain_names", [f"b{i}.example.com" for i in range(11)], "1 to 10"),
+        ("databricks.workspace_ids", ["1001"], "whole numbers"),
+        ("databricks.account_id", "abc", "UUID"),
+        ("route.file", "routes/demo", "ends in .json"),
+        ("extra.key", 1, "unknown section"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_file_key_and_rule(key: str, value: Any, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        PathConfig.parse(changed(key, value), "some.toml")
+    line = str(refused.value)
+    assert line.startswith("some.toml: ")
+    assert key.split(".")[0] in line
+    assert says in line
+    assert "\n" not in line
+
+
+def test_an_external_id_without_a_role_is_refused() -> None:
+    document = copy.deepcopy(GOOD)
+    del document["aws"]["role_arn"]
+    with pytest.raises(ConfigError, match="external_id: needs aws.role_arn"):
+        PathConfig.parse(document, "some.toml")
+
+
+def test_a_missing_key_is_named() -> None:
+    document = copy.deepcopy(GOOD)
+    del document["aws"]["vpc_id"]
+    with pytest.raises(ConfigError, match=r"some.toml: aws.vpc_id: is required"):
+        PathConfig.parse(document, "some.toml")
+
+
+def test_the_policy_names_the_buckets_and_nothing_else() -> None:
+    statement = PathConfig.parse(GOOD, "demo.toml").endpoint_policy["Statement"][0]
+    assert statement["Resource"] == ["arn:aws:s3:::sales-records", "arn:aws:s3:::sales-records/*"]
+    assert not any(action.startswith("s3:Put") or action == "s3:*" for action in statement["Action"])
+
+
+def test_govcloud_has_its_own_principal() -> None:
+    document = changed("path.region", "us-gov-west-1")
+    config = PathConfig.parse(document, "gov.toml")
+    assert config.allowed_principal.startswith("arn:aws-us-gov:iam::347038500609:role/")
+    assert config.endpoint_policy["Statement"][0]["Resource"][0].startswith("arn:aws-us-gov:s3:::")
