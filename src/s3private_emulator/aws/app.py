@@ -26,7 +26,7 @@ class Aws:
 
     def __init__(self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog) -> None:
         reset()
-        self.credentials = CredentialStore(delays.clock)
+        self.credentials = CredentialStore()
         seed(world, self.credentials)
         self.cloud = Cloud(world=world, delays=delays, privatelink=privatelink, log=log, credentials=self.credentials)
         privatelink.serve(partial(view_of, self.cloud))

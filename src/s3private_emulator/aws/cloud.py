@@ -72,13 +72,16 @@ class LoadBalancer:
     """Empty: made without, and none can be given later."""
     created: datetime
     opening: Transition
-    settings: dict[str, object]
-    """As created, to tell a repeated call from a conflicting one."""
     attributes: dict[str, str]
     tags: dict[str, str]
     enforces_inbound_on_privatelink: bool
     interfaces: dict[str, NetworkInterface] = field(default_factory=dict)
     """By zone."""
+
+    @property
+    def settings(self) -> tuple[str, set[str], set[str], dict[str, str]]:
+        """What tells a repeated call from a conflicting one."""
+        return self.scheme, {subnet for subnet, _ in self.subnets}, set(self.groups), self.tags
 
     @property
     def cross_zone(self) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -18,12 +19,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.datastructures import Headers
 
-from s3private_emulator.clock import Clock
-
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """`expires`: emulator clock, seconds; None for a user's own key."""
+    """`expires`: the world's clock, as the client's is, and not the emulator's; None for a user's own key."""
 
     access_key_id: str
     secret_access_key: str
@@ -33,7 +32,7 @@ class Credential:
     """Of the user, or of the assumed-role session."""
     user_id: str
     role_arn: str | None = None
-    expires: float | None = None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +113,7 @@ class _Signer(S3SigV4Auth):
 
 
 class CredentialStore:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._keys: dict[str, Credential] = {}
 
     def add(self, credential: Credential) -> None:
@@ -132,7 +130,7 @@ class CredentialStore:
             arn=f"arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}",
             user_id=f"{role_id}:{session_name}",
             role_arn=role_arn,
-            expires=self._clock.now() + duration_seconds,
+            expires=datetime.now(UTC) + timedelta(seconds=duration_seconds),
         )
         self.add(credential)
         return credential
@@ -141,7 +139,7 @@ class CredentialStore:
         """End every session now, as if its time were over."""
         for key, credential in self._keys.items():
             if credential.expires is not None:
-                self._keys[key] = replace(credential, expires=self._clock.now())
+                self._keys[key] = replace(credential, expires=datetime.now(UTC))
 
     def get(self, access_key_id: str) -> Credential | None:
         return self._keys.get(access_key_id)
@@ -163,7 +161,7 @@ class CredentialStore:
             raise UnknownKey
         if signature.session_token != credential.session_token:
             raise WrongToken
-        if credential.expires is not None and self._clock.now() >= credential.expires:
+        if credential.expires is not None and datetime.now(UTC) >= credential.expires:
             raise Expired
         if signature.presigned:
             pairs = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k != "X-Amz-Signature"]

@@ -46,16 +46,10 @@ class LoadBalancerActions(ElbAnswering):
         groups = list(self._get_param("SecurityGroups", []) or [])
         self._check_groups(groups, subnets[0].vpc_id)
         tags = self.tags_given()
-        settings: dict[str, object] = {
-            "scheme": scheme,
-            "subnets": {s.id: addresses.get(s.id) for s in subnets},
-            "groups": sorted(groups),
-            "ip": self._get_param("IpAddressType") or "ipv4",
-            "tags": tags,
-        }
         for existing in self.here.load_balancers.values():
             if existing.name == name:
-                if existing.settings == settings:
+                asked = (scheme, {s.id for s in subnets}, set(groups), tags)
+                if asked == existing.settings:
                     return ActionResult({"LoadBalancers": [self._balancer_row(existing, read=False)]})
                 raise Refusal(
                     "DuplicateLoadBalancerName",
@@ -70,21 +64,12 @@ class LoadBalancerActions(ElbAnswering):
             groups=groups,
             created=self.cloud.now(),
             opening=self.cloud.delays.begin(Takes.LOAD_BALANCER_ACTIVE),
-            settings=settings,
             attributes=dict(ATTRIBUTES),
             tags=tags,
             enforces_inbound_on_privatelink=bool(groups),
         )
         for subnet in subnets:
-            balancer.interfaces[subnet.availability_zone] = make_interface(
-                self.here.network,
-                subnet,
-                groups=groups,
-                description=f"ELB {balancer.arn.split(':loadbalancer/')[1]}",
-                interface_type="network_load_balancer",
-                requester_id="amazon-elb",
-                address=addresses.get(subnet.id),
-            )
+            self._add_node(balancer, subnet, addresses.get(subnet.id))
         self.here.load_balancers[balancer.arn] = balancer
         return ActionResult({"LoadBalancers": [self._balancer_row(balancer, state="provisioning")]})
 
@@ -168,6 +153,35 @@ class LoadBalancerActions(ElbAnswering):
             interface._group_set = [g for g in held if g is not None]
         return ActionResult({"SecurityGroupIds": groups, **_privatelink_flag(balancer)})
 
+    def set_subnets(self) -> ActionResult:
+        """The subnets given replace those enabled; a node keeps its interface where its subnet stays.
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html"""
+        balancer = self.balancer(self._get_param("LoadBalancerArn"))
+        subnets, addresses = self._subnets()
+        if subnets[0].vpc_id != balancer.vpc_id:
+            raise Refusal("InvalidConfigurationRequest", "All subnets must belong to the load balancer's VPC")
+        kept = {s.id for s in subnets}
+        for subnet_id, zone in balancer.subnets:
+            if subnet_id not in kept:
+                self.here.network.enis.pop(balancer.interfaces.pop(zone).id, None)
+        balancer.subnets = [(s.id, s.availability_zone) for s in subnets]
+        for subnet in subnets:
+            if subnet.availability_zone not in balancer.interfaces:
+                self._add_node(balancer, subnet, addresses.get(subnet.id))
+        return ActionResult({"AvailabilityZones": _zones(balancer), "IpAddressType": "ipv4"})
+
+    def _add_node(self, balancer: LoadBalancer, subnet: Subnet, address: str | None) -> None:
+        """https://docs.aws.amazon.com/elasticloadbalancing/latest/network/network-load-balancers.html"""
+        balancer.interfaces[subnet.availability_zone] = make_interface(
+            self.here.network,
+            subnet,
+            groups=balancer.groups,
+            description=f"ELB {balancer.arn.split(':loadbalancer/')[1]}",
+            interface_type="network_load_balancer",
+            requester_id="amazon-elb",
+            address=address,
+        )
+
     def _subnets(self) -> tuple[list[Subnet], dict[str, str]]:
         """At least one subnet, one per zone, all of one VPC; with the private addresses asked for."""
         mappings = self._get_param("SubnetMappings", []) or []
@@ -219,9 +233,7 @@ class LoadBalancerActions(ElbAnswering):
             "VpcId": balancer.vpc_id,
             "State": {"Code": state},
             "Type": "network",
-            "AvailabilityZones": [
-                {"ZoneName": z, "SubnetId": s, "LoadBalancerAddresses": []} for s, z in balancer.subnets
-            ],
+            "AvailabilityZones": _zones(balancer),
             "IpAddressType": "ipv4",
         }
         if balancer.groups:
@@ -233,3 +245,7 @@ def _privatelink_flag(balancer: LoadBalancer) -> dict[str, str]:
     """Applies, and is shown, only where the load balancer has security groups."""
     flag = "on" if balancer.enforces_inbound_on_privatelink else "off"
     return {"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic": flag}
+
+
+def _zones(balancer: LoadBalancer) -> list[dict[str, Any]]:
+    return [{"ZoneName": zone, "SubnetId": subnet, "LoadBalancerAddresses": []} for subnet, zone in balancer.subnets]

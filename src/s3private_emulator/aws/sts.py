@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -81,7 +80,7 @@ class Sts(Answering):
                     "AccessKeyId": made.access_key_id,
                     "SecretAccessKey": made.secret_access_key,
                     "SessionToken": made.session_token,
-                    "Expiration": self.cloud.now() + timedelta(seconds=duration),
+                    "Expiration": made.expires,
                 },
                 "AssumedRoleUser": {"AssumedRoleId": made.user_id, "Arn": made.arn},
                 "PackedPolicySize": 0,

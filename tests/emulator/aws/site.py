@@ -25,6 +25,7 @@ from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT, Wo
 
 if TYPE_CHECKING:
     from types_boto3_ec2 import EC2Client
+    from types_boto3_ec2.type_defs import FilterTypeDef
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_s3 import S3Client
     from types_boto3_sts import STSClient
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 DATABRICKS_ROLE = (
     f"arn:aws:iam::{DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT}:role/private-connectivity-role-ap-northeast-1"
 )
+SESSION = boto3.Session()
+"""One for all: it reads botocore's models once."""
 STRANGER = "vpce-0feedfeedfeedfeed"
 
 
@@ -84,14 +87,16 @@ class Site:
     def client(self, service: str, keys: Keys | None = None, *, url: str | None = None, **config: Any) -> Any:
         keys = keys or self.keys
         settings: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}, **config}
-        session = boto3.Session(
+        make: Any = SESSION.client  # the service is a name here, not a literal: any client
+        return make(
+            service,
             aws_access_key_id=keys.access_key_id,
             aws_secret_access_key=keys.secret_access_key,
             aws_session_token=keys.session_token,
             region_name=settings.pop("region_name", self.world.region),
+            endpoint_url=url or self.url,
+            config=Config(**settings),
         )
-        made: Any = session.client  # the service is a name here, not a literal: any client
-        return made(service, endpoint_url=url or self.url, config=Config(**settings))
 
     @property
     def base_keys(self) -> Keys:
@@ -238,6 +243,11 @@ class Site:
             "service": service_id,
             "service_name": service_name,
         }
+
+
+def where(name: str, *values: str) -> list[FilterTypeDef]:
+    """EC2's `Filters` of one."""
+    return [{"Name": name, "Values": list(values)}]
 
 
 def policy(*statements: dict[str, Any]) -> str:
