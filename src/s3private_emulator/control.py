@@ -24,7 +24,7 @@ from s3private_emulator.place import Place
 from s3private_emulator.privatelink import NoSuchService, NotAllowed
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 Answer = dict[str, Any]
 

@@ -21,6 +21,7 @@ from s3private_emulator.internet import Internet
 from s3private_emulator.log import Request, RequestLog
 from s3private_emulator.network import Clouds, Network
 from s3private_emulator.privatelink import PrivateLink
+from s3private_emulator.vpc import endpoint_views
 from s3private_emulator.wire import Wire
 from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT, World
 
@@ -83,7 +84,7 @@ class Emulator:
                 clouds=Clouds(
                     region=self.world.region,
                     hop=self.aws.hop,
-                    endpoint_views=self.aws.endpoint_views,
+                    endpoint_views=lambda: endpoint_views(self.aws.cloud),
                     endpoint_app=self.aws.endpoint_app,
                     carried_names=self.account.carried_names,
                 ),

@@ -15,8 +15,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from s3private_emulator.aws.hop import Hop, Passage
 from s3private_emulator.clock import Clock
-from s3private_emulator.hop import Hop, Passes
 from s3private_emulator.wire import LOOPBACK, Wire, listen, port_of
 
 CHUNK = 256 * 1024
@@ -53,22 +53,22 @@ class Forwarder:
     async def _carry(self, client: socket.socket) -> None:
         with client:
             hop = self._hop()
-            passes = hop.passes
-            if passes is Passes.OPEN:
-                passes = await self._forward(client, hop)
-            if passes is Passes.RESET:
+            passage = hop.passage
+            if hop.vpc_endpoint_id:
+                passage = await self._forward(client, hop, self._front_port(hop.vpc_endpoint_id))
+            if passage is Passage.RESET:
                 _reset_on_close(client)
-            elif passes is Passes.TIMEOUT:
+            elif passage is Passage.TIMEOUT:
                 await _swallow(client)
 
-    async def _forward(self, client: socket.socket, hop: Hop) -> Passes:
+    async def _forward(self, client: socket.socket, hop: Hop, port: int) -> Passage:
         """Carry bytes until one side ends (OPEN) or the way breaks (how it broke)."""
         loop = self._wire.loop
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
             server.setblocking(False)
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(server, (LOOPBACK, self._front_port(hop.vpc_endpoint_id)))
+            await loop.sock_connect(server, (LOOPBACK, port))
             flow = _Flow(self._clock, self._hop, hop)
             pumps = [
                 loop.create_task(flow.pump(client, server, from_client=True)),
@@ -82,7 +82,7 @@ class Forwarder:
                 for task in (*pumps, watch):
                     task.cancel()
                 await asyncio.gather(*pumps, both, watch, return_exceptions=True)
-            return flow.broken or Passes.OPEN
+            return flow.broken or Passage.OPEN
 
     def close(self) -> None:
         self._wire.unwatch(self._listener)
@@ -109,7 +109,7 @@ class _Flow:
         self._hop = hop
         self._begun = begun
         self._last_byte = clock.now()
-        self.broken: Passes | None = None
+        self.broken: Passage | None = None
 
     async def pump(self, source: socket.socket, sink: socket.socket, *, from_client: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -128,15 +128,15 @@ class _Flow:
 
     def _look(self, *, idle: bool, way: bool) -> None:
         if idle and self._clock.now() - self._last_byte > self._begun.idle_timeout_seconds:
-            self._break(Passes.TIMEOUT)
+            self._break(Passage.TIMEOUT)
         if way:
             hop = self._hop()
-            if hop.passes is not Passes.OPEN:
-                self._break(hop.passes)
+            if hop.passage is not Passage.OPEN:
+                self._break(hop.passage)
             if hop.vpc_endpoint_id != self._begun.vpc_endpoint_id:
-                self._break(Passes.RESET)  # the targets are another endpoint's now, which knows nothing of this flow
+                self._break(Passage.RESET)  # the targets are another endpoint's now, which knows nothing of this flow
 
-    def _break(self, how: Passes) -> None:
+    def _break(self, how: Passage) -> None:
         self.broken = how
         raise _Broken
 

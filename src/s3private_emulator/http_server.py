@@ -21,7 +21,7 @@ import h11
 from s3private_emulator.wire import LOOPBACK, STOP_SECONDS, Wire, listen, port_of
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 CHUNK = 256 * 1024
 Crash = Callable[[str, str, Exception], None]

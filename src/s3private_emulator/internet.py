@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from s3private_emulator.log import Request, RequestLog
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Internet:

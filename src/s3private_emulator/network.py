@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from s3private_emulator.aws.hop import Hop, Passage
 from s3private_emulator.black_hole import BlackHole
 from s3private_emulator.certificates import Authority, s3_endpoint_names
 from s3private_emulator.clock import Clock
 from s3private_emulator.forwarder import Forwarder
-from s3private_emulator.hop import EndpointView, Hop, Passes
 from s3private_emulator.http_server import Crash, HttpServer
 from s3private_emulator.place import Kind, Place
 from s3private_emulator.wire import LOOPBACK, Wire
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 HTTPS = 443
 INTERNET_VIA = "internet"
@@ -54,6 +54,18 @@ class Reached:
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointView:
+    """An S3 interface endpoint, as DNS and a machine inside its VPC see it."""
+
+    vpc_endpoint_id: str
+    dns_names: tuple[str, ...]
+    """As EC2 writes them: `*.vpce-<id>-<x>.s3.<region>.vpce.amazonaws.com`."""
+    available: bool
+    admits_vpc: bool
+    """Its security groups let TCP 443 in from a machine of the VPC."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +132,7 @@ class Network:
         if via.startswith(SERVICE_VIA):
             service = via.removeprefix(SERVICE_VIA)
             hop = self._clouds.hop(service)
-            if hop.passes is Passes.TIMEOUT:
+            if hop.passage is Passage.TIMEOUT:
                 return self._nowhere(hop.reason)
             return self._there(self._forwarder(service).port, hop.reason)
         if via.startswith(ENDPOINT_VIA):

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from s3private_emulator.emulator import Emulator
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """Fresh clouds in which nothing takes time. What the emulator does not know, or fails at, fails the test."""
+    # Imported here: the clouds take a second to load, and most unit tests need none.
+    from s3private_emulator.emulator import Emulator
+
+    with Emulator() as emulator:
+        yield emulator
+    unknown = [f"{request.service} {request.operation}" for request in emulator.log.unknown()]
+    assert not unknown, f"the emulator was asked what it does not know: {unknown}"
