@@ -27,7 +27,7 @@ def error_code(error: ClientError) -> str:
 
 class AwsStep(Step[R], ABC):
     side: ClassVar[str] = "aws"
-    refusals = (ClientError, BotoCoreError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (ClientError, BotoCoreError)
 
     def __init__(self, config: PathConfig, clients: Clients) -> None:
         self.config = config
@@ -64,7 +64,7 @@ class AwsStep(Step[R], ABC):
 class AccountStep(Step[R], ABC):
     side: ClassVar[str] = "databricks"
     # ValueError is how the SDK says that it cannot authenticate.
-    refusals = (DatabricksError, RequestException, TimeoutError, ValueError)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (DatabricksError, RequestException, TimeoutError, ValueError)
 
     def __init__(self, config: PathConfig, clients: Clients) -> None:
         self.config = config

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from s3private.provision.clients import Clients
+from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, Resource, State
-from s3private.provision.steps.base import AwsStep
+from s3private.provision.steps.base import AccountStep, AwsStep
 from s3private.provision.steps.endpoint import raise_unsuccessful
 from s3private.provision.steps.endpoint_service import EndpointService
-from s3private.provision.steps.network_connectivity import PrivateEndpointRule
+from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig, PrivateEndpointRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,19 @@ class OwnConnection(AwsStep[AcceptedConnection]):
     kind = AcceptedConnection
     title = "accepted connection"
     wait_seconds = 1800.0
+    refusals = (*AwsStep.refusals, *AccountStep.refusals)
+
+    def __init__(self, config: PathConfig, clients: Clients) -> None:
+        super().__init__(config, clients)
+        self.account = clients.account
+
+    def _rule_word(self, found: Found, rule: PrivateEndpointRule) -> str:
+        """The rule's state now: it was last read before the connection was accepted."""
+        if rule.word == "ESTABLISHED":
+            return rule.word
+        ncc = found[NetworkConnectivityConfig].id
+        state = self.account.network_connectivity.get_private_endpoint_rule(ncc, rule.id).connection_state
+        return state.value if state else "in a state this SDK does not know"
 
     def find(self, found: Found) -> AcceptedConnection | None:
         service, rule = found[EndpointService].id, found[PrivateEndpointRule]
@@ -41,7 +56,8 @@ class OwnConnection(AwsStep[AcceptedConnection]):
         word = own.lower()
         if word == "pendingacceptance":
             return None
-        if word == "available" and rule.word == "ESTABLISHED":
+        rule_word = self._rule_word(found, rule) if word == "available" else rule.word
+        if word == "available" and rule_word == "ESTABLISHED":
             state = State.READY
         elif word in ("", "pending", "available"):
             state = State.PENDING
@@ -50,7 +66,7 @@ class OwnConnection(AwsStep[AcceptedConnection]):
         return AcceptedConnection(
             id=rule.vpc_endpoint_id,
             state=state,
-            detail=f"{own or 'not at the service yet'}, rule {rule.word or 'unknown'}",
+            detail=f"{own or 'not at the service yet'}, rule {rule_word}",
             notes=strangers,
         )
 
