@@ -86,7 +86,7 @@ class Emulator:
                     hop=self.aws.hop,
                     endpoint_views=lambda: endpoint_views(self.aws.cloud),
                     endpoint_app=self.aws.endpoint_app,
-                    carried_names=self.account.carried_names,
+                    carried_names=self._carried_names,
                 ),
                 internet_port=internet_server.port,
                 crash=self._crash,
@@ -154,6 +154,11 @@ class Emulator:
             service_name=service_name,
         )
         return connection.vpc_endpoint_id
+
+    def _carried_names(self, workspace_id: int) -> Mapping[str, str]:
+        if workspace_id not in {workspace.id for workspace in self.world.workspaces}:
+            raise KeyError(workspace_id)
+        return self.account.carried_names(workspace_id)
 
     def _crash(self, method: str, path: str, error: Exception) -> None:
         self.log.add(
