@@ -36,6 +36,11 @@ class Resource:
     ours: bool = True
     notes: tuple[str, ...] = ()
 
+    @property
+    def short_id(self) -> str:
+        """An ARN's last parts say which; the rest says what everybody knows."""
+        return self.id.split(":", 5)[-1] if self.id.startswith("arn:") else self.id
+
 
 R = TypeVar("R", bound=Resource)
 
@@ -329,7 +334,7 @@ def _words(kind: type[Resource]) -> str:
 
 
 def _failed(step: AnyStep, resource: Resource) -> str:
-    return f"{step.title} {resource.id} is {resource.detail}: it cannot be used; remove it, then run again"
+    return f"{step.title} {resource.short_id} is {resource.detail}: it cannot be used; remove it, then run again"
 
 
 @dataclass(kw_only=True)
@@ -360,7 +365,7 @@ class _Walk:
                     continue
                 wait.once("not visible yet", _VISIBLE_SECONDS)
             elif drift is not None and drift not in mended:
-                self.progress(f"{step.title} {resource.id}: update: {drift}")
+                self.progress(f"{step.title} {resource.short_id}: update: {drift}")
                 with _platform(step, "update"):
                     step.update(resource, found)
                 mended[drift] = self.clock.now()
@@ -371,7 +376,7 @@ class _Walk:
                     action, reason = Action.UPDATE, drift
             elif drift is not None:
                 if self.clock.now() - mended[drift] >= _SAME_DRIFT_SECONDS:
-                    raise PlatformError(f"{step.title} {resource.id}: updated, but still: {drift}")
+                    raise PlatformError(f"{step.title} {resource.short_id}: updated, but still: {drift}")
                 wait.once(f"updated, not visible yet: {drift}", _SAME_DRIFT_SECONDS * 2)
             elif resource.state is State.FAILED:
                 raise PlatformError(_failed(step, resource))
@@ -381,7 +386,7 @@ class _Walk:
                 wait.once(resource.detail or "pending", step.wait_seconds)
             else:
                 if action is not Action.KEEP or wait.said:
-                    self.progress(f"{step.title} {resource.id}: {resource.detail or 'ready'}")
+                    self.progress(f"{step.title} {resource.short_id}: {resource.detail or 'ready'}")
                 done = Action.KEEP if action is Action.WAIT else action
                 settled = Change(
                     step=step.title,
@@ -401,14 +406,14 @@ class _Walk:
         while True:
             try:
                 if not asked:
-                    self.progress(f"{step.title} {resource.id}: delete")
+                    self.progress(f"{step.title} {resource.short_id}: delete")
                     with _platform(step, "delete"):
                         step.delete(resource, found)
                     asked = True
                 with _platform(step, "find"):
                     still = step.find(found)
             except Remains as remains:
-                self.progress(f"{step.title} {resource.id}: remains: {remains.reason}")
+                self.progress(f"{step.title} {resource.short_id}: remains: {remains.reason}")
                 return replace(gone, action=Action.REMAINS, reason=remains.reason, until=remains.until)
             except StillInUse as in_use:
                 wait.once(f"in use: {in_use}", step.wait_seconds)

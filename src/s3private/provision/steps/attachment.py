@@ -22,7 +22,7 @@ _MASK = "network_connectivity_config_id"
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment(Resource):
-    ncc_id: str
+    """Its id is that of the NCC."""
 
 
 class WorkspaceAttachment(AccountStep[Attachment]):
@@ -51,11 +51,10 @@ class WorkspaceAttachment(AccountStep[Attachment]):
             WorkspaceStatus.BANNED: State.FAILED,
         }.get(status or WorkspaceStatus.PROVISIONING, State.PENDING)
         return Attachment(
-            id=str(self.workspace_id),
+            id=bound,
             state=state,
             detail=status.value if status else "a status this SDK does not know",
             ours=ncc.ours,
-            ncc_id=bound,
         )
 
     def create(self, found: Found) -> None:

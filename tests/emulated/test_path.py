@@ -1,0 +1,314 @@
+"""Promises of plan, provision and destroy, kept over the wire against the emulated clouds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from databricks.sdk.service.provisioning import Workspace
+from databricks.sdk.service.settings import CreateNetworkConnectivityConfiguration
+
+from s3private.cli import main
+from s3private.provision.clients import Clients, build_clients
+from s3private.provision.config import PathConfig
+from s3private.provision.engine import Action, Outcome, Report, destroy, plan, provision
+from s3private.provision.steps import path_steps
+from s3private.route import Route
+from s3private_emulator.delays import Delay, Takes
+from s3private_emulator.emulator import Emulator
+
+PATHS = Path(__file__).parents[2] / "paths" / "demo.toml"
+WORKSPACE = 1001001001001001
+
+
+class PollingClock:
+    """Time passes only by waiting, so a test with delays in polls never sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 0.001)
+
+
+class Ground:
+    """One path file, and the clients that an operator's environment gives for it."""
+
+    def __init__(self, emulator: Emulator, directory: Path) -> None:
+        self.emulator = emulator
+        self.directory = directory
+        self.route = directory / "demo.route.json"
+        self.file = directory / "demo.toml"
+        self.write()
+
+    def write(self, **replaced: str) -> None:
+        text = PATHS.read_text(encoding="utf-8").replace("routes/demo.route.json", str(self.route))
+        for old, new in replaced.items():
+            line = next(one for one in text.splitlines() if one.startswith(old))
+            text = text.replace(line, f"{old} = {new}")
+        self.file.write_text(text, encoding="utf-8")
+
+    @property
+    def config(self) -> PathConfig:
+        return PathConfig.load(self.file)
+
+    @property
+    def clients(self) -> Clients:
+        return build_clients(self.config)
+
+    def plan(self) -> Report:
+        return plan(path_steps(self.config, self.clients))
+
+    def provision(self, timeout: float = 7200) -> Report:
+        return provision(path_steps(self.config, self.clients), clock=PollingClock(), timeout=timeout)
+
+    def destroy(self) -> Report:
+        return destroy(path_steps(self.config, self.clients), clock=PollingClock(), timeout=7200)
+
+    def make_ncc(self, name: str) -> str:
+        api = self.clients.account.network_connectivity
+        made = api.create_network_connectivity_configuration(
+            CreateNetworkConnectivityConfiguration(name=name, region=self.config.region)
+        )
+        assert made.network_connectivity_config_id
+        return made.network_connectivity_config_id
+
+    def attach(self, workspace: int, ncc: str) -> None:
+        self.clients.account.workspaces.update(
+            workspace, Workspace(network_connectivity_config_id=ncc), update_mask="network_connectivity_config_id"
+        )
+
+
+@pytest.fixture
+def ground(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "DATABRICKS_RUNTIME_VERSION", "DATABRICKS_CONFIG_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in emulator.exports().items():
+        monkeypatch.setenv(name, value)
+    yield Ground(emulator, tmp_path)
+
+
+def everything_takes_polls(emulator: Emulator, polls: int = 3) -> None:
+    for takes in Takes:
+        if takes is not Takes.ATTACHMENT_IN_FORCE:
+            emulator.delays.set(takes, Delay(polls=polls))
+
+
+def test_plan_makes_no_writing_call_before_or_after(ground: Ground) -> None:
+    assert ground.plan().outcome is Outcome.PLANNED
+    assert ground.emulator.log.writes() == []
+    ground.provision()
+    mark = ground.emulator.log.mark()
+    assert ground.plan().outcome is Outcome.SETTLED
+    assert ground.emulator.log.writes(mark) == []
+
+
+def test_a_second_provision_makes_no_writing_call_and_few_calls(ground: Ground) -> None:
+    assert ground.provision().outcome is Outcome.SETTLED
+    mark = ground.emulator.log.mark()
+    assert ground.provision().outcome is Outcome.SETTLED
+    assert ground.emulator.log.writes(mark) == []
+    login = ("/.well-known/", "/oidc/")
+    api = [r for r in ground.emulator.log.since(mark) if not any(part in r.path for part in login)]
+    assert len(api) <= 20, [r.operation for r in api]
+
+
+def test_the_path_is_built_while_every_state_takes_its_time(ground: Ground) -> None:
+    everything_takes_polls(ground.emulator)
+    report = ground.provision()
+    assert report.outcome is Outcome.SETTLED, report.message
+    assert ground.plan().outcome is Outcome.SETTLED
+
+
+def test_the_route_says_what_a_notebook_needs(ground: Ground) -> None:
+    ground.provision()
+    route = Route.load(ground.route)
+    assert route.endpoint_url.startswith("https://bucket.vpce-")
+    assert route.region == "ap-northeast-1"
+    assert route.buckets == ("sales-records",)
+    assert list(ground.emulator.account.carried_names(WORKSPACE)) == [route.host]
+
+
+def test_a_timeout_leaves_it_resumable(ground: Ground) -> None:
+    everything_takes_polls(ground.emulator, polls=8)
+    stopped = ground.provision(timeout=20)
+    assert stopped.outcome is Outcome.RUN_AGAIN
+    runs = 0
+    while (report := ground.provision(timeout=60)).outcome is Outcome.RUN_AGAIN:
+        runs += 1
+        assert runs < 40, report.message
+    assert report.outcome is Outcome.SETTLED, report.message
+    creates = [r.operation for r in ground.emulator.log.writes() if "Create" in r.operation or "POST" in r.operation]
+    assert len(creates) == len(set(creates)), creates
+
+
+def test_a_workspace_that_has_an_ncc_gets_the_rule_in_that_ncc(ground: Ground) -> None:
+    theirs = ground.make_ncc("the-companys-own")
+    ground.attach(WORKSPACE, theirs)
+    assert ground.provision().outcome is Outcome.SETTLED
+    assert [rule.ncc_id for rule in ground.emulator.account.rules.by_id.values()] == [theirs]
+    assert list(ground.emulator.account.nccs.by_id) == [theirs]
+    ground.destroy()
+    assert list(ground.emulator.account.nccs.by_id) == [theirs]
+    assert ground.emulator.account.workspaces.get(WORKSPACE).ncc_id == theirs
+
+
+def test_a_workspace_on_another_ncc_than_the_named_one_is_refused_before_the_first_write(ground: Ground) -> None:
+    theirs, named = ground.make_ncc("the-companys-own"), ground.make_ncc("the-named-one")
+    ground.attach(WORKSPACE, theirs)
+    ground.write(workspace_ids=f'[{WORKSPACE}]\nncc_id = "{named}"')
+    mark = ground.emulator.log.mark()
+    for report in (ground.plan(), ground.provision()):
+        assert report.outcome is Outcome.REFUSED
+        assert theirs in report.message
+        assert named in report.message
+    assert ground.emulator.log.writes(mark) == []
+
+
+def test_a_strangers_connection_stays_pending_and_is_named(ground: Ground) -> None:
+    ground.provision()
+    (service,) = [rule.endpoint_service for rule in ground.emulator.account.rules.by_id.values()]
+    stranger = ground.emulator.stranger(service)
+    report = ground.provision()
+    assert report.outcome is Outcome.SETTLED
+    assert any(stranger in note for note in report.notes)
+    connection = ground.emulator.privatelink.connection(stranger)
+    assert connection is not None
+    assert connection.state == "pendingAcceptance"
+
+
+def test_only_our_own_connection_is_accepted_when_a_stranger_knocks_first(ground: Ground) -> None:
+    everything_takes_polls(ground.emulator, polls=5)
+    ground.provision(timeout=250)
+    services = {c["ServiceName"] for c in _services(ground)}
+    strangers = [ground.emulator.stranger(name) for name in services if _available(ground)]
+    while (report := ground.provision()).outcome is Outcome.RUN_AGAIN:
+        pass
+    assert report.outcome is Outcome.SETTLED, report.message
+    for stranger in strangers:
+        connection = ground.emulator.privatelink.connection(stranger)
+        assert connection is not None
+        assert connection.state == "pendingAcceptance"
+    accepted = [r for r in ground.emulator.log.writes() if r.operation == "ec2:AcceptVpcEndpointConnections"]
+    assert len(accepted) == 1
+
+
+def _services(ground: Ground) -> list[dict[str, str]]:
+    answer = ground.clients.ec2.describe_vpc_endpoint_service_configurations()
+    return [{"ServiceName": s["ServiceName"], "State": s["ServiceState"]} for s in answer["ServiceConfigurations"]]
+
+
+def _available(ground: Ground) -> bool:
+    return any(s["State"].lower() == "available" for s in _services(ground))
+
+
+def test_drift_made_by_hand_is_planned_and_mended(ground: Ground) -> None:
+    ground.provision()
+    clients = ground.clients
+    service = clients.ec2.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"][0]["ServiceId"]
+    clients.ec2.modify_vpc_endpoint_service_configuration(ServiceId=service, AcceptanceRequired=False)
+    balancer = clients.elbv2.describe_load_balancers()["LoadBalancers"][0]
+    arn, groups = balancer["LoadBalancerArn"], balancer["SecurityGroups"]
+    clients.elbv2.set_security_groups(
+        LoadBalancerArn=arn, SecurityGroups=groups, EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic="on"
+    )
+    listener = clients.elbv2.describe_listeners(LoadBalancerArn=arn)["Listeners"][0]["ListenerArn"]
+    clients.elbv2.modify_listener_attributes(
+        ListenerArn=listener, Attributes=[{"Key": "tcp.idle_timeout.seconds", "Value": "60"}]
+    )
+    updates = {c.step for c in ground.plan().changes if c.action is Action.UPDATE}
+    assert updates == {"endpoint service", "load balancer", "listener"}
+    assert ground.provision().outcome is Outcome.SETTLED
+    assert ground.plan().outcome is Outcome.SETTLED
+
+
+def test_a_star_principal_added_by_hand_is_refused(ground: Ground) -> None:
+    ground.provision()
+    ec2 = ground.clients.ec2
+    service = ec2.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"][0]["ServiceId"]
+    ec2.modify_vpc_endpoint_service_permissions(ServiceId=service, AddAllowedPrincipals=["*"])
+    report = ground.plan()
+    assert report.outcome is Outcome.REFUSED
+    assert "'*'" in report.message
+
+
+def test_destroy_removes_what_it_made_and_says_what_the_platform_keeps(ground: Ground) -> None:
+    ground.provision()
+    report = ground.destroy()
+    assert report.outcome is Outcome.RUN_AGAIN
+    remains = {c.step for c in report.changes if c.action is Action.REMAINS}
+    expected = {f"attachment of workspace {WORKSPACE}", "private endpoint rule", "network connectivity config"}
+    assert remains == expected
+    assert not ground.route.exists()
+    ec2, elbv2 = ground.clients.ec2, ground.clients.elbv2
+    assert ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
+    assert ec2.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"] == []
+    assert elbv2.describe_load_balancers()["LoadBalancers"] == []
+    assert elbv2.describe_target_groups()["TargetGroups"] == []
+
+
+def test_provision_works_again_while_a_deactivated_rule_lingers(ground: Ground) -> None:
+    ground.provision()
+    ground.destroy()
+    assert ground.provision().outcome is Outcome.SETTLED
+    live = [r for r in ground.emulator.account.rules.by_id.values() if r.deactivated_at is None]
+    assert [rule.state for rule in live] == ["ESTABLISHED"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", '"Bad Name"'),
+        ("region", '"mars-north-1"'),
+        ("subnet_ids", '["subnet-0a1b2c3d4e5f6000a"]'),
+        ("vpc_id", '"vpc-0a1b2c3d4e5f60001"\nallowed_principal = "*"'),
+        ("external_id", '"x-y"\nexternal_ip = "1"'),
+    ],
+)
+def test_a_wrong_path_file_is_one_line_exit_2_and_no_call(
+    ground: Ground, capsys: pytest.CaptureFixture[str], key: str, value: str
+) -> None:
+    ground.write(**{key: value})
+    for verb in (["plan"], ["provision"], ["destroy", "--confirm", "demo"]):
+        assert main([verb[0], str(ground.file), *verb[1:]]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert len(printed.err.splitlines()) == 1
+        assert str(ground.file) in printed.err
+    assert ground.emulator.log.since() == []
+
+
+def test_a_wrong_external_id_is_the_platforms_own_word_and_exit_1(
+    ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ground.write(external_id='"not-the-one"')
+    assert main(["plan", str(ground.file)]) == 1
+    assert "AccessDenied" in capsys.readouterr().err
+
+
+def test_json_output_is_one_document(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["provision", str(ground.file), "-o", "json", "--poll", "0.01"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["outcome"] == "settled"
+    assert {c["action"] for c in document["changes"]} == {"keep", "create"}
+
+
+def test_destroy_asks_for_the_paths_name(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["destroy", str(ground.file)]) == 2
+    assert "--confirm demo" in capsys.readouterr().err
+    assert ground.emulator.log.since() == []
+
+
+def test_the_ncc_and_the_rule_are_asked_for_exactly_once(ground: Ground) -> None:
+    ground.provision()
+    posts = [r.operation for r in ground.emulator.log.writes() if r.operation.startswith("account:POST")]
+    assert posts == [
+        "account:POST network-connectivity-configs",
+        "account:POST network-connectivity-configs private-endpoint-rules",
+    ]
