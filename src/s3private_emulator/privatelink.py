@@ -53,6 +53,8 @@ class Connection:
     state: ConnectionState = ConnectionState.PENDING_ACCEPTANCE
     opening: Transition | None = field(default=None, repr=False)
     """Between acceptance and `available`."""
+    gone_at: float | None = None
+    """When its consumer's endpoint goes, emulator clock, seconds."""
 
 
 class NoSuchService(LookupError):
@@ -111,6 +113,7 @@ class PrivateLink:
     def connection(self, vpc_endpoint_id: str, *, read: bool = False) -> Connection | None:
         """The connection as it stands now. `read=True` counts as a client's read of its state."""
         with self._lock:
+            self._drop_gone()
             found = self._connections.get(vpc_endpoint_id)
             if found is not None:
                 self._settle(found, read=read)
@@ -118,6 +121,7 @@ class PrivateLink:
 
     def connections_of(self, service_id: str, *, read: bool = False) -> list[Connection]:
         with self._lock:
+            self._drop_gone()
             found = [c for c in self._connections.values() if c.service_id == service_id]
             for connection in found:
                 self._settle(connection, read=read)
@@ -143,12 +147,20 @@ class PrivateLink:
                 raise WrongState(connection.state)
             connection.state = ConnectionState.REJECTED
 
-    def delete(self, vpc_endpoint_id: str) -> None:
-        """The consumer deletes its endpoint: the connection goes from the service."""
+    def delete(self, vpc_endpoint_id: str, *, after_seconds: float = 0.0) -> None:
+        """The consumer deletes its endpoint: the connection goes from the service, at once or later."""
         with self._lock:
-            self._connections.pop(vpc_endpoint_id, None)
+            connection = self._connections.get(vpc_endpoint_id)
+            if connection is not None:
+                connection.gone_at = self._delays.clock.now() + after_seconds
+                self._drop_gone()
+
+    def _drop_gone(self) -> None:
+        now = self._delays.clock.now()
+        self._connections = {name: c for name, c in self._connections.items() if c.gone_at is None or now < c.gone_at}
 
     def _of(self, service_id: str, vpc_endpoint_id: str) -> Connection:
+        self._drop_gone()
         connection = self._connections.get(vpc_endpoint_id)
         if connection is None or connection.service_id != service_id:
             raise LookupError(vpc_endpoint_id)

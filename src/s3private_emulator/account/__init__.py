@@ -1,10 +1,15 @@
-"""The Databricks account console's REST API: NCCs, private endpoint rules, workspaces, OAuth.
+"""The emulated Databricks account: network connectivity configs, private endpoint rules, workspaces, behind OAuth M2M.
 
-Over the paths that databricks-sdk really calls. Facts and refusals stand on
-https://docs.databricks.com/aws/en/security/network/serverless-network-security/manage-private-endpoint-rules
-unless a line says otherwise.
+It serves the paths that databricks-sdk calls and no others. What it refuses, it refuses for a reason named beside the
+refusal; where the platform's answer is not documented, it takes what it is given.
+https://docs.databricks.com/api/networking/v1/private-endpoint-rule.md
 """
 
-from s3private_emulator.account.account import Account
+from __future__ import annotations
 
-__all__ = ["Account"]
+from s3private_emulator.account.account import Account
+from s3private_emulator.account.nccs import NetworkConnectivityConfig
+from s3private_emulator.account.rule import ConnectionState, Rule
+from s3private_emulator.account.workspaces import AttachedWorkspace
+
+__all__ = ["Account", "AttachedWorkspace", "ConnectionState", "NetworkConnectivityConfig", "Rule"]

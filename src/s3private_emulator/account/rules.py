@@ -1,201 +1,206 @@
-"""Private endpoint rules: each knocks at an endpoint service, and follows what the service's owner does.
+"""Private endpoint rules: made, changed and taken away; each knocks at its endpoint service over PrivateLink.
 
-Creating one is not idempotent: a second identical POST makes a second rule and a second knock, as in the field
-(github.com/databricks/terraform-provider-databricks issues 4559, 4138, 5292).
+Creation is not idempotent and has no client token: a second identical POST makes a second rule and a second endpoint.
+https://github.com/databricks/terraform-provider-databricks/issues/5292
+https://docs.databricks.com/api/networking/v1/create-ncc-private-endpoint-rule.md
 """
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import uuid
-from dataclasses import dataclass, field
 from typing import Any
 
-from s3private_emulator.account.refusal import Refusal, bad_request, not_found, quota
-from s3private_emulator.delays import Delays, Takes, Transition
-from s3private_emulator.privatelink import ConnectionState, NoSuchService, NotAllowed, PrivateLink
+from s3private_emulator.account.masks import EVERYTHING, masked_fields
+from s3private_emulator.account.nccs import NetworkConnectivityConfig
+from s3private_emulator.account.quotas import admit_domain_names, admit_rule
+from s3private_emulator.account.refusals import does_not_exist, invalid, invalid_state
+from s3private_emulator.account.rule import ConnectionState, Rule, settle
+from s3private_emulator.account.service_names import parse_service_name
+from s3private_emulator.account.wall_clock import WallClock
+from s3private_emulator.delays import Delays, Takes
+from s3private_emulator.privatelink import NoSuchService, NotAllowed, PrivateLink
 from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT
 
-MAX_PER_REGION = 30
-MAX_DOMAIN_NAMES = 10
-LINGER_SECONDS = 24 * 3600
-"""A deactivated rule is removed after one day (the SDK's word; the documentation says seven)."""
-_KINDS = ("domain_names", "resource_names", "group_id")
-_MUTABLE = ("domain_names", "resource_names", "enabled")
-
-
-@dataclass
-class Rule:
-    id: str
-    ncc_id: str
-    region: str
-    account: str
-    endpoint_service: str
-    domain_names: list[str]
-    resource_names: list[str]
-    created: float
-    creating: Transition = field(repr=False)
-    vpc_endpoint_id: str = ""
-    state: str = "CREATING"
-    error_message: str = ""
-    deactivated_at: float | None = None
-    was_established: bool = False
-    establishing: Transition | None = field(default=None, repr=False)
-    forced: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        document: dict[str, Any] = {
-            "rule_id": self.id,
-            "network_connectivity_config_id": self.ncc_id,
-            "account_id": self.account,
-            "endpoint_service": self.endpoint_service,
-            "connection_state": self.forced or self.state,
-            "creation_time": int(self.created * 1000),
-            "updated_time": int(self.created * 1000),
-            "deactivated": self.deactivated_at is not None,
-            "enabled": False,
-        }
-        if self.domain_names:
-            document["domain_names"] = list(self.domain_names)
-        if self.resource_names:
-            document["resource_names"] = list(self.resource_names)
-        if self.vpc_endpoint_id:
-            document["vpc_endpoint_id"] = self.vpc_endpoint_id
-        if self.error_message:
-            document["error_message"] = self.error_message
-        if self.deactivated_at is not None:
-            document["deactivated_at"] = int(self.deactivated_at * 1000)
-        return document
+DEACTIVATED_SECONDS = 24 * 3600.0
+"""https://docs.databricks.com/api/networking/v1/delete-ncc-private-endpoint-rule.md"""
+_TARGETS = ("domain_names", "resource_names", "group_id")
 
 
 class Rules:
-    def __init__(self, account: str, delays: Delays, privatelink: PrivateLink) -> None:
-        self._account = account
+    """`deactivated_seconds`: how long a rule lingers after its deletion. The API's page says one day, the account
+    console's page up to seven."""
+
+    def __init__(self, account_id: str, delays: Delays, link: PrivateLink, wall: WallClock) -> None:
+        self.deactivated_seconds = DEACTIVATED_SECONDS
+        self._account_id = account_id
         self._delays = delays
-        self._privatelink = privatelink
-        self.by_id: dict[str, Rule] = {}
+        self._link = link
+        self._wall = wall
+        self._serials = itertools.count(1)
+        self._rules: dict[str, Rule] = {}
 
-    def of(self, ncc_id: str, *, read: bool = False) -> list[Rule]:
-        """The NCC's rules as they stand. `read=True` counts as a client's read of their state."""
-        for rule in list(self.by_id.values()):
-            if rule.ncc_id == ncc_id:
-                self._settle(rule, read=read)
-        return [rule for rule in self.by_id.values() if rule.ncc_id == ncc_id]
+    def every(self) -> list[Rule]:
+        """As they stand now, without counting a read."""
+        self._drop_dead()
+        for rule in self._rules.values():
+            settle(rule, self._link, self._delays, read=False)
+        return list(self._rules.values())
 
-    def get(self, ncc_id: str, rule_id: str, *, read: bool = False) -> Rule:
-        rule = self.by_id.get(rule_id)
-        if rule is not None and rule.ncc_id == ncc_id:
-            self._settle(rule, read=read)
-        if rule is None or rule.ncc_id != ncc_id or rule_id not in self.by_id:
-            raise not_found(f"Private endpoint rule {rule_id}")
+    def of(self, ncc_id: str) -> list[Rule]:
+        return [rule for rule in self.every() if rule.ncc_id == ncc_id]
+
+    def get(self, ncc_id: str, rule_id: str) -> Rule:
+        self._drop_dead()
+        rule = self._rules.get(rule_id)
+        if rule is None or rule.ncc_id != ncc_id:
+            raise does_not_exist("Private endpoint rule", rule_id)
+        settle(rule, self._link, self._delays, read=False)
         return rule
 
-    def create(self, ncc_id: str, region: str, body: dict[str, Any]) -> Rule:
-        service = body.get("endpoint_service")
-        if not isinstance(service, str) or not service:
-            raise bad_request("endpoint_service is required.")
-        given = [kind for kind in _KINDS if body.get(kind)]
-        if len(given) != 1:
-            raise bad_request("Exactly one of domain_names, resource_names, group_id must be specified.")
-        if given == ["group_id"]:
-            raise bad_request("group_id is not supported on AWS.")
-        names = _names(body.get("domain_names") or [])
-        if f".{region}." not in service and not service.startswith(f"com.amazonaws.{region}."):
-            raise bad_request(f"Endpoint service {service} is not in the region {region} of the NCC.")
-        # Deactivated rules are counted: they may hold their place until they are removed.
-        if sum(r.region == region for r in self.by_id.values()) >= MAX_PER_REGION:
-            raise quota(f"The account has {MAX_PER_REGION} private endpoints in {region}, the most allowed.")
+    def read(self, rule: Rule) -> dict[str, Any]:
+        """What a client that reads it is told; counts as a poll."""
+        settle(rule, self._link, self._delays, read=True)
+        return self.as_dict(rule)
+
+    def create(self, ncc: NetworkConnectivityConfig, body: dict[str, Any]) -> Rule:
+        """`enabled` is not heard at creation.
+        https://docs.databricks.com/aws/en/security/network/serverless-network-security/manage-private-endpoint-rules"""
+        name = str(body.get("endpoint_service") or "")
+        if not name:
+            raise invalid("endpoint_service is required.")
+        service = parse_service_name(name)
+        if service.region != ncc.region:
+            raise invalid(
+                f"Endpoint service {name} is in {service.region}, the network connectivity config in {ncc.region}."
+            )
+        target = self._target(body, first_party=service.first_party)
+        names = _names(body[target])
+        if target == "domain_names":
+            admit_domain_names(len(names))
+        admit_rule(ncc.region, sum(rule.region == ncc.region for rule in self.every()))
+        now = self._wall.clock.now()
         rule = Rule(
+            serial=next(self._serials),
             id=str(uuid.uuid4()),
-            ncc_id=ncc_id,
-            region=region,
-            account=self._account,
-            endpoint_service=service,
-            domain_names=names,
-            resource_names=list(body.get("resource_names") or []),
-            created=self._delays.clock.now(),
+            ncc_id=ncc.id,
+            region=ncc.region,
+            endpoint_service=name,
+            first_party=service.first_party,
+            domain_names=names if target == "domain_names" else (),
+            resource_names=names if target == "resource_names" else (),
+            created=now,
+            updated=now,
+            endpoint=f"vpce-0{secrets.token_hex(8)}",
             creating=self._delays.begin(Takes.RULE_ENDPOINT_ID),
         )
-        self.by_id[rule.id] = rule
-        return rule
-
-    def update(self, ncc_id: str, rule_id: str, mask: str, body: dict[str, Any]) -> Rule:
-        if not mask:
-            raise bad_request("Update mask must be specified.")
-        rule = self.get(ncc_id, rule_id)
-        for name in mask.split(","):
-            if name not in _MUTABLE:
-                raise bad_request(f"Field {name} of a private endpoint rule cannot be updated.")
-        if rule.deactivated_at is not None:
-            raise bad_request(f"Private endpoint rule {rule_id} is deactivated.")
-        if "domain_names" in mask.split(","):
-            names = _names(body.get("domain_names") or [])
-            if not names:
-                raise bad_request("domain_names must not be empty.")
-            rule.domain_names = names
-        return rule
-
-    def delete(self, ncc_id: str, rule_id: str) -> Rule:
-        rule = self.get(ncc_id, rule_id)
-        if rule.deactivated_at is not None:
-            raise Refusal(400, "INVALID_STATE", f"Private endpoint rule {rule_id} is already deactivated.")
-        if rule.state in ("PENDING", "EXPIRED", "CREATE_FAILED", "CREATING"):
-            self._remove(rule)
-        else:
-            rule.deactivated_at = self._delays.clock.now()
-        return rule
-
-    def _remove(self, rule: Rule) -> None:
-        del self.by_id[rule.id]
-        if rule.vpc_endpoint_id:
-            self._privatelink.delete(rule.vpc_endpoint_id)
-
-    def _settle(self, rule: Rule, *, read: bool) -> None:
-        if rule.deactivated_at is not None:
-            if self._delays.clock.now() - rule.deactivated_at >= LINGER_SECONDS:
-                self._remove(rule)
-            return
-        if rule.state == "CREATING" and (rule.creating.reached() if read else rule.creating.passed()):
+        if not rule.first_party:
             self._knock(rule)
-        if rule.vpc_endpoint_id and rule.state in ("PENDING", "ESTABLISHED"):
-            self._follow(rule, read=read)
+        self._rules[rule.id] = rule
+        return rule
+
+    @staticmethod
+    def _target(body: dict[str, Any], *, first_party: bool) -> str:
+        """Exactly one, and the one for the kind of service: `domain_names` only for customer-managed endpoint services,
+        `resource_names` only for S3, `group_id` for neither (it is Azure's).
+        https://docs.databricks.com/api/networking/v1/private-endpoint-rule/object.md"""
+        given = [target for target in _TARGETS if body.get(target)]
+        if len(given) != 1:
+            raise invalid(f"Exactly one of {', '.join(_TARGETS)} must be specified, got {', '.join(given) or 'none'}.")
+        wanted = "resource_names" if first_party else "domain_names"
+        if given != [wanted]:
+            raise invalid(f"{given[0]} is not for this endpoint_service, which takes {wanted}.")
+        return wanted
 
     def _knock(self, rule: Rule) -> None:
-        endpoint = f"vpce-{secrets.token_hex(8)}{secrets.token_hex(1)[:1]}"
-        role = f"private-connectivity-role-{rule.region}"
+        """Not allowed and not there look alike to the one who knocks.
+        https://docs.aws.amazon.com/vpc/latest/privatelink/configure-endpoint-service.html#add-remove-permissions"""
+        owner = DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT
         try:
-            self._privatelink.knock(
-                vpc_endpoint_id=endpoint,
-                owner=DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT,
-                principal=f"arn:aws:iam::{DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT}:role/{role}",
+            self._link.knock(
+                vpc_endpoint_id=rule.endpoint,
+                owner=owner,
+                principal=f"arn:aws:iam::{owner}:role/private-connectivity-role-{rule.region}",
                 service_name=rule.endpoint_service,
             )
         except (NoSuchService, NotAllowed):
-            rule.state = "CREATE_FAILED"
-            rule.error_message = (
-                f"The VPC endpoint service {rule.endpoint_service} does not exist, or does not allow {role}."
+            rule.failure = (
+                f"The Vpc Endpoint Service '{rule.endpoint_service}' does not exist "
+                "(Service: Ec2, Status Code: 400, Error Code: InvalidServiceName)"
             )
+
+    def update(self, rule: Rule, mask: str | None, body: dict[str, Any]) -> None:
+        """Lists are replaced whole; `endpoint_service` stays what it is.
+        https://docs.databricks.com/api/networking/v1/update-ncc-private-endpoint-rule.md"""
+        updatable = ("resource_names", "enabled") if rule.first_party else ("domain_names",)
+        fields = masked_fields(mask)
+        if fields == [EVERYTHING]:
+            fields = list(updatable)
+        unsupported = [name for name in fields if name not in updatable]
+        if unsupported:
+            # The words: https://github.com/databricks/terraform-provider-databricks/issues/5306
+            raise invalid(
+                f"Updating fields {','.join(unsupported)} for AWS private endpoint rule {rule.id} is not supported. "
+                "No updates were attempted."
+            )
+        if "enabled" in fields and rule.state != ConnectionState.ESTABLISHED:
+            # https://docs.databricks.com/aws/en/security/network/serverless-network-security/manage-private-endpoint-rules
+            raise invalid_state("Field enabled can only be updated when connection_state is ESTABLISHED.")
+        lists = {name: _names(body.get(name)) for name in fields if name != "enabled"}
+        admit_domain_names(len(lists.get("domain_names", ())))
+        rule.domain_names = lists.get("domain_names", rule.domain_names)
+        rule.resource_names = lists.get("resource_names", rule.resource_names)
+        if "enabled" in fields:
+            rule.enabled = bool(body.get("enabled"))
+        rule.updated = self._wall.clock.now()
+
+    def delete(self, rule: Rule) -> None:
+        """PENDING and EXPIRED go at once; any other is deactivated, and its endpoint stays on the endpoint service.
+        https://docs.databricks.com/api/networking/v1/delete-ncc-private-endpoint-rule.md"""
+        if rule.deactivated:
             return
-        rule.vpc_endpoint_id = endpoint
-        rule.state = "PENDING"
+        if rule.state in (ConnectionState.PENDING, ConnectionState.EXPIRED):
+            del self._rules[rule.id]
+            self._link.delete(rule.endpoint)
+            return
+        rule.deactivated_at = rule.updated = self._wall.clock.now()
+        rule.gone_at = rule.deactivated_at + self.deactivated_seconds
+        self._link.delete(rule.endpoint, after_seconds=self.deactivated_seconds)
 
-    def _follow(self, rule: Rule, *, read: bool) -> None:
-        connection = self._privatelink.connection(rule.vpc_endpoint_id)
-        state = connection.state if connection else ConnectionState.DELETED
-        if state is ConnectionState.AVAILABLE:
-            if rule.establishing is None:
-                rule.establishing = self._delays.begin(Takes.RULE_ESTABLISHED)
-            if rule.establishing.reached() if read else rule.establishing.passed():
-                rule.state, rule.was_established = "ESTABLISHED", True
-        elif state is ConnectionState.EXPIRED:
-            rule.state = "EXPIRED"
-        elif state in (ConnectionState.REJECTED, ConnectionState.DELETED, ConnectionState.DELETING):
-            rule.state = "DISCONNECTED" if rule.was_established else "REJECTED"
+    def _drop_dead(self) -> None:
+        now = self._wall.clock.now()
+        for rule in list(self._rules.values()):
+            if rule.gone_at is not None and now >= rule.gone_at:
+                del self._rules[rule.id]
+
+    def as_dict(self, rule: Rule) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "rule_id": rule.id,
+            "network_connectivity_config_id": rule.ncc_id,
+            "account_id": self._account_id,
+            "endpoint_service": rule.endpoint_service,
+            "connection_state": rule.state,
+            "vpc_endpoint_id": rule.vpc_endpoint_id,
+            "enabled": rule.enabled,
+            "creation_time": self._wall.milliseconds(rule.created),
+            "updated_time": self._wall.milliseconds(rule.updated),
+            "deactivated": rule.deactivated,
+        }
+        if rule.domain_names:
+            told["domain_names"] = list(rule.domain_names)
+        if rule.resource_names:
+            told["resource_names"] = list(rule.resource_names)
+        if rule.error_message:
+            told["error_message"] = rule.error_message
+        if rule.deactivated_at is not None:
+            told["deactivated_at"] = self._wall.milliseconds(rule.deactivated_at)
+        return told
 
 
-def _names(names: Any) -> list[str]:
-    if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
-        raise bad_request("domain_names must be a list of names.")
-    if len(names) > MAX_DOMAIN_NAMES:
-        raise bad_request(f"At most {MAX_DOMAIN_NAMES} domain names are allowed in a private endpoint rule.")
-    return list(names)
+def _names(given: object) -> tuple[str, ...]:
+    """An update must give the full list, so an empty one is refused.
+    https://docs.databricks.com/api/networking/v1/private-endpoint-rule/object.md"""
+    if not isinstance(given, list) or not given or not all(isinstance(name, str) and name for name in given):
+        raise invalid(f"A list of names is expected, with at least one, got {given!r}.")
+    return tuple(given)
