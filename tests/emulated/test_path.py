@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,13 +84,13 @@ class Ground:
 
 
 @pytest.fixture
-def ground(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
+def ground(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "DATABRICKS_RUNTIME_VERSION", "DATABRICKS_CONFIG_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name, value in emulator.exports().items():
         monkeypatch.setenv(name, value)
-    yield Ground(emulator, tmp_path)
+    return Ground(emulator, tmp_path)
 
 
 def everything_takes_polls(emulator: Emulator, polls: int = 3) -> None:
