@@ -13,7 +13,7 @@ from moto.core.responses import ActionResult, BaseResponse
 
 from s3private_emulator.aws.cloud import Cloud, Region
 from s3private_emulator.aws.credentials import Credential
-from s3private_emulator.aws.refusals import Refusal, dry_run
+from s3private_emulator.aws.refusals import Refusal, dry_run, error_xml
 
 
 class Answering(BaseResponse):
@@ -32,10 +32,12 @@ class Answering(BaseResponse):
         return self.serialized(ActionResult(refusal))
 
     def serialized(self, action_result: ActionResult) -> TYPE_RESPONSE:
-        status, headers, body = super().serialized(action_result)
-        if isinstance(action_result.result, Refusal):
-            status = action_result.result.status
-        return status, headers, body
+        """moto's serialiser knows only the errors in botocore's models; those common to all actions are in none."""
+        refusal = action_result.result
+        if not isinstance(refusal, Refusal):
+            return super().serialized(action_result)
+        body = error_xml(str(self.service_name), refusal.code, refusal.message)
+        return refusal.status, {"Content-Type": "text/xml"}, body
 
     def get_region_from_url(self, request: Any, full_url: str) -> str:
         return self.signed_region

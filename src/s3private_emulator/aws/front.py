@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-from xml.sax.saxutils import escape
 
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.request import Request
@@ -21,7 +20,7 @@ from s3private_emulator.aws.cloud import Cloud
 from s3private_emulator.aws.credentials import Credential, Signature, read_signature
 from s3private_emulator.aws.ec2 import Ec2
 from s3private_emulator.aws.elb import Elb
-from s3private_emulator.aws.refusals import NotEmulated, Refusal
+from s3private_emulator.aws.refusals import NotEmulated, Refusal, error_xml
 from s3private_emulator.aws.s3 import address_of, is_s3_host, raw_path
 from s3private_emulator.aws.sts import Sts
 from s3private_emulator.log import Request as Logged
@@ -180,16 +179,8 @@ def _s3_operation(environ: WSGIEnvironment, method: str, path: str) -> str:
 
 
 def _not_emulated(what: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    text = escape(f"{what} is not emulated")
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<ErrorResponse><Error><Code>NotImplemented</Code><Message>{text}</Message></Error></ErrorResponse>"
-    )
-    if str(environ.get("emulator.operation", "")).startswith("ec2:"):
-        body = (
-            f"<Response><Errors><Error><Code>NotImplemented</Code><Message>{text}</Message></Error></Errors></Response>"
-        )
-    content = body.encode()
+    service = str(environ.get("emulator.operation", "")).split(":")[0]
+    content = error_xml(service, "NotImplemented", f"{what} is not emulated").encode()
     headers = [("Content-Type", "text/xml"), ("Content-Length", str(len(content)))]
     start_response("501 Not Implemented", headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]

@@ -6,6 +6,8 @@ operation in botocore's models (Elastic Load Balancing, STS).
 
 from __future__ import annotations
 
+from xml.sax.saxutils import escape
+
 from moto.core.exceptions import ServiceException
 
 
@@ -35,3 +37,15 @@ def unsuccessful(resource_id: str, code: str, message: str) -> dict[str, object]
     """An entry of an `Unsuccessful` list, which comes with HTTP 200.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_UnsuccessfulItem.html"""
     return {"ResourceId": resource_id, "Error": {"Code": code, "Message": message}}
+
+
+def error_xml(service: str, code: str, message: str) -> str:
+    """An error as the query APIs write it; EC2 has a form of its own."""
+    error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+    if service == "ec2":
+        body = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>emulated</RequestID></Response>"
+    else:
+        body = (
+            f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error><RequestId>emulated</RequestId></ErrorResponse>"
+        )
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'

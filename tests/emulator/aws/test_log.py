@@ -1,0 +1,115 @@
+"""Every request is in the log, under AWS's own name for it, and what is not emulated fails loudly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from emulator.aws.site import Site, code_of, site, status_of
+
+
+def since(aws: Site, mark: int) -> list[tuple[str, bool]]:
+    return [(r.operation, r.writes) for r in aws.log.since(mark)]
+
+
+def test_reads_and_writes_are_told_apart(aws: Site) -> None:
+    keys = aws.keys
+    mark = aws.log.mark()
+    endpoint = aws.endpoint()
+    aws.ec2.describe_vpc_endpoints()
+    aws.elb.describe_load_balancers()
+    aws.elb.create_target_group(Name="a", Protocol="TCP", Port=443, VpcId=aws.world.vpc.id, TargetType="ip")
+    aws.client("sts", keys).get_caller_identity()
+    aws.s3.list_objects_v2(Bucket="sales-records")
+    aws.s3.get_object(Bucket="sales-records", Key="2026/01/orders.csv")
+    aws.s3.put_object(Bucket="sales-records", Key="new", Body=b"")
+    aws.through(endpoint).head_object(Bucket="sales-records", Key="new")
+    assert since(aws, mark) == [
+        ("ec2:CreateVpcEndpoint", True),
+        ("ec2:DescribeVpcEndpoints", False),
+        ("elbv2:DescribeLoadBalancers", False),
+        ("elbv2:CreateTargetGroup", True),
+        ("sts:GetCallerIdentity", False),
+        ("s3:GET sales-records", False),
+        ("s3:GET sales-records/2026/01/orders.csv", False),
+        ("s3:PUT sales-records/new", True),
+        ("s3:HEAD sales-records/new", False),
+    ]
+    assert {r.account for r in aws.log.since(mark)} == {aws.world.data_account}
+    assert all(r.known and r.status == 200 for r in aws.log.since(mark))
+
+
+def test_assuming_a_role_and_a_dry_run_write_nothing(aws: Site) -> None:
+    aws.ec2.describe_vpcs()
+    with pytest.raises(ClientError):
+        aws.endpoint(DryRun=True)
+    assert aws.log.writes() == []
+    assert [r.operation for r in aws.log][:1] == ["sts:AssumeRole"]
+    assert [r.account for r in aws.log][:1] == [aws.world.base_account]
+
+
+def test_a_refusal_is_logged_with_its_status(aws: Site) -> None:
+    with pytest.raises(ClientError):
+        aws.endpoint(VpcId="vpc-00000000000000000")
+    last = aws.log.since()[-1]
+    assert (last.operation, last.status, last.known) == ("ec2:CreateVpcEndpoint", 400, True)
+    assert last.params["VpcId"] == "vpc-00000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "asked", "named"),
+    [
+        ("ec2", "describe_verified_access_groups", {}, "ec2:DescribeVerifiedAccessGroups"),
+        ("ec2", "start_vpc_endpoint_service_private_dns_verification", {"ServiceId": "x"}, "PrivateDnsVerification"),
+        ("elbv2", "describe_ssl_policies", {}, "elbv2:DescribeSSLPolicies"),
+        ("elbv2", "describe_rules", {}, "elbv2:DescribeRules"),
+        ("sts", "get_session_token", {}, "sts:GetSessionToken"),
+        ("sqs", "list_queues", {}, "sqs:"),
+        ("dynamodb", "list_tables", {}, "dynamodb:"),
+    ],
+)
+def test_what_is_not_emulated_answers_501_and_names_itself(
+    aws: Site, service: str, call: str, asked: dict[str, Any], named: str
+) -> None:
+    client = aws.client(service)
+    with pytest.raises(ClientError) as refused:
+        getattr(client, call)(**asked)
+    assert status_of(refused.value) == 501
+    assert [r.known for r in aws.log.unknown()] == [False]
+    assert named in aws.log.unknown()[0].operation
+
+
+def test_a_load_balancer_of_another_type_is_not_emulated(aws: Site) -> None:
+    with pytest.raises(ClientError) as refused:
+        aws.balancer(Type="application")
+    assert (code_of(refused.value), status_of(refused.value)) == ("NotImplemented", 501)
+    assert aws.log.unknown()
+
+
+def test_one_aws_leaves_nothing_to_the_next() -> None:
+    with site() as first:
+        first.path()
+        first.s3.put_object(Bucket="sales-records", Key="left-behind", Body=b"")
+        first.client("iam").create_role(RoleName="left-behind", AssumeRolePolicyDocument="{}")
+        old_keys = first.keys
+    with site() as second:
+        assert second.ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
+        assert second.ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+        assert {g["GroupName"] for g in second.ec2.describe_security_groups()["SecurityGroups"]} == {"default"}
+        assert second.elb.describe_load_balancers()["LoadBalancers"] == []
+        keys = [o["Key"] for o in second.s3.list_objects_v2(Bucket="sales-records")["Contents"]]
+        assert keys == sorted(second.world.buckets["sales-records"])
+        assert [r["RoleName"] for r in second.client("iam").list_roles()["Roles"]] == [second.world.role_name]
+        with pytest.raises(ClientError) as refused:
+            second.client("sts", old_keys).get_caller_identity()
+        assert code_of(refused.value) == "InvalidClientTokenId"
+
+
+def test_two_runs_give_the_same_ids() -> None:
+    made = []
+    for _ in range(2):
+        with site() as one:
+            made.append(one.path() | {"group": ""})
+    assert made[0] == made[1]
