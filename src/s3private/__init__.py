@@ -8,6 +8,7 @@ for entry in s3private.list_objects(s3, "s3://sales-records/2026/"):
 
 from __future__ import annotations
 
+from s3private.client import connect
 from s3private.errors import (
     ChecksumMismatch,
     ConfigError,
@@ -21,6 +22,8 @@ from s3private.errors import (
     RouteError,
     S3PrivateError,
 )
+from s3private.listing import ObjectEntry, list_objects
+from s3private.reading import ObjectBody, read_objects
 from s3private.route import Route
 
 __all__ = [
@@ -28,7 +31,9 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "NotYet",
+    "ObjectBody",
     "ObjectChanged",
+    "ObjectEntry",
     "OutsideRoute",
     "PlatformError",
     "ReadError",
@@ -36,4 +41,7 @@ __all__ = [
     "Route",
     "RouteError",
     "S3PrivateError",
+    "connect",
+    "list_objects",
+    "read_objects",
 ]

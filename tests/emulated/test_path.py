@@ -151,11 +151,11 @@ def test_a_workspace_that_has_an_ncc_gets_the_rule_in_that_ncc(ground: Ground) -
     theirs = ground.make_ncc("the-companys-own")
     ground.attach(WORKSPACE, theirs)
     assert ground.provision().outcome is Outcome.SETTLED
-    assert [rule.ncc_id for rule in ground.emulator.account.rules.by_id.values()] == [theirs]
-    assert list(ground.emulator.account.nccs.by_id) == [theirs]
+    assert [rule.ncc_id for rule in ground.emulator.account.rules()] == [theirs]
+    assert [ncc.id for ncc in ground.emulator.account.nccs()] == [theirs]
     ground.destroy()
-    assert list(ground.emulator.account.nccs.by_id) == [theirs]
-    assert ground.emulator.account.workspaces.get(WORKSPACE).ncc_id == theirs
+    assert [ncc.id for ncc in ground.emulator.account.nccs()] == [theirs]
+    assert {w.id: w.ncc_id for w in ground.emulator.account.workspaces()}[WORKSPACE] == theirs
 
 
 def test_a_workspace_on_another_ncc_than_the_named_one_is_refused_before_the_first_write(ground: Ground) -> None:
@@ -172,7 +172,7 @@ def test_a_workspace_on_another_ncc_than_the_named_one_is_refused_before_the_fir
 
 def test_a_strangers_connection_stays_pending_and_is_named(ground: Ground) -> None:
     ground.provision()
-    (service,) = [rule.endpoint_service for rule in ground.emulator.account.rules.by_id.values()]
+    (service,) = [rule.endpoint_service for rule in ground.emulator.account.rules()]
     stranger = ground.emulator.stranger(service)
     report = ground.provision()
     assert report.outcome is Outcome.SETTLED
@@ -256,7 +256,7 @@ def test_provision_works_again_while_a_deactivated_rule_lingers(ground: Ground) 
     ground.provision()
     ground.destroy()
     assert ground.provision().outcome is Outcome.SETTLED
-    live = [r for r in ground.emulator.account.rules.by_id.values() if r.deactivated_at is None]
+    live = [r for r in ground.emulator.account.rules() if r.deactivated_at is None]
     assert [rule.state for rule in live] == ["ESTABLISHED"]
 
 
@@ -311,3 +311,12 @@ def test_the_ncc_and_the_rule_are_asked_for_exactly_once(ground: Ground) -> None
         "account:POST network-connectivity-configs",
         "account:POST network-connectivity-configs private-endpoint-rules",
     ]
+
+
+@pytest.mark.parametrize("operation", ["network-connectivity-configs", "private-endpoint-rules"])
+def test_a_lost_reply_is_answered_by_finding_not_by_asking_again(ground: Ground, operation: str) -> None:
+    whole = f"account:POST {operation}"
+    ground.emulator.account.lose_reply(whole)
+    report = ground.provision()
+    assert report.outcome is Outcome.SETTLED, report.message
+    assert len([r for r in ground.emulator.log.writes() if r.operation == whole]) == 1

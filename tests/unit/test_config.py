@@ -67,7 +67,7 @@ def test_a_wrong_value_is_refused_by_file_key_and_rule(key: str, value: Any, say
 def test_an_external_id_without_a_role_is_refused() -> None:
     document = copy.deepcopy(GOOD)
     del document["aws"]["role_arn"]
-    with pytest.raises(ConfigError, match="external_id: needs aws.role_arn"):
+    with pytest.raises(ConfigError, match=r"external_id: needs aws\.role_arn"):
         PathConfig.parse(document, "some.toml")
 
 

@@ -1,0 +1,196 @@
+"""The client goes to the Route's host and no other; listing and reading ask S3 for what they say."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import HTTPHeaders
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+import s3private
+from s3private import ObjectChanged, ObjectEntry, OutsideRoute, ReadError, Refused, Route, RouteError
+from s3private.client import connect
+from s3private.listing import list_objects
+from s3private.reading import read_objects
+
+HOST = "bucket.vpce-0a1b2c3d4e5f60001-abcdefgh.s3.eu-west-1.vpce.amazonaws.com"
+ROUTE = Route(
+    path="demo",
+    region="eu-west-1",
+    endpoint_url=f"https://{HOST}",
+    vpc_endpoint_id="vpce-0a1b2c3d4e5f60001",
+    buckets=("sales-records",),
+)
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Sent(Exception):
+    """Raised in place of sending: the guard let the request pass."""
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    return connect(ROUTE)
+
+
+def asked(s3: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The URLs of the requests that would have been sent."""
+    urls: list[str] = []
+
+    def send(request: AWSPreparedRequest) -> None:
+        urls.append(str(request.url))
+        raise Sent
+
+    monkeypatch.setattr(s3._endpoint.http_session, "send", send)
+    return urls
+
+
+def test_every_bucket_is_asked_for_at_the_routes_host_in_path_style(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = asked(s3, monkeypatch)
+    with pytest.raises(Sent):
+        s3.get_object(Bucket="sales-records", Key="a b.csv")
+    assert urls == [f"https://{HOST}/sales-records/a%20b.csv"]
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        "arn:aws:s3:eu-west-1:111111111111:accesspoint/mine",
+        "arn:aws:s3::111111111111:accesspoint/mine.mrap",
+    ],
+)
+def test_a_request_for_another_host_is_refused_and_not_sent(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, bucket: str
+) -> None:
+    urls = asked(s3, monkeypatch)
+    # A multi-region ARN needs botocore's CRT extra to be signed at all: it too never leaves.
+    with pytest.raises(Exception, match=r"is not the host of the path|CRT") as refused:
+        s3.get_object(Bucket=bucket, Key="k")
+    assert not isinstance(refused.value, Sent)
+    assert urls == []
+
+
+def test_a_redirect_to_another_host_is_refused(s3: Any) -> None:
+    request = AWSPreparedRequest("GET", "https://sales-records.s3.eu-west-1.amazonaws.com/k", HTTPHeaders(), b"", False)
+    with pytest.raises(OutsideRoute, match="refused, not sent"):
+        s3.meta.events.emit("before-send.s3.GetObject", request=request)
+
+
+def test_proxies_and_endpoints_of_the_environment_are_ignored(s3: Any) -> None:
+    assert s3.meta.endpoint_url == f"https://{HOST}"
+    assert s3._endpoint.http_session._proxy_config.proxy_url_for(f"https://{HOST}/") is None
+
+
+def test_a_listing_is_every_page_in_order(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        for token, after, keys in ((None, "t", ["a", "b"]), ("t", None, ["c"])):
+            answer: dict[str, Any] = {
+                "IsTruncated": after is not None,
+                "Contents": [
+                    {"Key": k, "Size": 1, "LastModified": WHEN, "ETag": '"e"', "StorageClass": "STANDARD"} for k in keys
+                ],
+            }
+            expected = {"Bucket": "sales-records", "Prefix": "p/", "MaxKeys": 2}
+            if after:
+                answer["NextContinuationToken"] = after
+            if token:
+                expected["ContinuationToken"] = token
+            stub.add_response("list_objects_v2", answer, expected)
+        entries = list(list_objects(s3, "s3://sales-records/p/", page_size=2))
+        stub.assert_no_pending_responses()
+    assert [entry.uri for entry in entries] == [f"s3://sales-records/{k}" for k in "abc"]
+
+
+@pytest.mark.parametrize("uri", ["sales-records/a", "https://x/y", "s3://", "s3:///key"])
+def test_a_wrong_uri_is_refused_before_any_request(s3: Any, uri: str) -> None:
+    with pytest.raises(Refused, match="not an S3 URI"):
+        list_objects(s3, uri)
+
+
+def entry(key: str) -> ObjectEntry:
+    return ObjectEntry(bucket="b", key=key, size=3, last_modified=WHEN, etag='"e1"', storage_class="STANDARD")
+
+
+def body(content: bytes, length: int) -> dict[str, Any]:
+    return {"Body": StreamingBody(io.BytesIO(content), len(content)), "ContentLength": length, "ETag": '"e1"'}
+
+
+def test_objects_are_read_in_the_order_asked_for(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        stub.add_response("get_object", body(b"one", 3), {"Bucket": "b", "Key": "x"})
+        stub.add_response("get_object", body(b"two", 3), {"Bucket": "b", "Key": "y", "IfMatch": '"e1"'})
+        read = list(read_objects(s3, ["s3://b/x", entry("y")], workers=1))
+    assert [(r.key, r.body) for r in read] == [("x", b"one"), ("y", b"two")]
+
+
+def test_an_object_replaced_since_it_was_listed_is_an_error(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        stub.add_client_error("get_object", "PreconditionFailed", http_status_code=412)
+        with pytest.raises(ObjectChanged, match="s3://b/y: replaced"):
+            list(read_objects(s3, [entry("y")]))
+
+
+def test_a_body_that_comes_short_is_an_error(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        stub.add_response("get_object", body(b"on", 3))
+        with pytest.raises(ReadError, match="2 bytes came, 3 were promised"):
+            list(read_objects(s3, ["s3://b/x"]))
+
+
+def test_a_refusal_names_the_object(s3: Any) -> None:
+    with Stubber(s3) as stub:
+        stub.add_client_error("get_object", "NoSuchKey", "no such key", 404)
+        with pytest.raises(ReadError, match="s3://b/x: NoSuchKey"):
+            list(read_objects(s3, ["s3://b/x"]))
+
+
+def test_a_route_survives_its_file_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "demo.route.json"
+    ROUTE.save(file)
+    assert Route.load(file) == ROUTE
+    assert os.listdir(file.parent) == ["demo.route.json"]
+    file.write_text(ROUTE.to_json().replace('"schema_version": 1', '"schema_version": 9'), encoding="utf-8")
+    with pytest.raises(RouteError, match="schema_version 9"):
+        Route.load(file)
+    with pytest.raises(RouteError, match="cannot read the route"):
+        Route.load(tmp_path / "none.json")
+
+
+def test_a_service_credential_outside_databricks_is_refused_with_what_to_do() -> None:
+    route = Route(
+        path="demo",
+        region="eu-west-1",
+        endpoint_url=f"https://{HOST}",
+        vpc_endpoint_id="vpce-1",
+        buckets=("b",),
+        service_credential="reader",
+    )
+    with pytest.raises(RouteError, match=r"connect\(route, session="):
+        connect(route)
+    assert connect(route, session=boto3.Session()).meta.endpoint_url == f"https://{HOST}"
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    assert sorted(s3private.__all__) == list(s3private.__all__)
+    for name in s3private.__all__:
+        assert hasattr(s3private, name)
+
+
+def test_importing_loads_neither_the_operator_half_nor_boto3() -> None:
+    code = "import sys, s3private; print([m for m in sys.modules if m.split('.')[0] in ('boto3', 'databricks')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
