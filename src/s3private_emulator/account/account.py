@@ -78,9 +78,14 @@ class Account:
             self._estate.page_size = items
 
     def set_token_seconds(self, seconds: float) -> None:
-        """How long tokens issued from now on are valid; 3600 unless set."""
+        """How long tokens issued from now on are valid, in real time; 3600 unless set."""
         with self._estate.lock:
             self._estate.tokens.token_seconds = seconds
+
+    def expire_tokens(self) -> None:
+        """Every token issued until now is refused from now on."""
+        with self._estate.lock:
+            self._estate.tokens.revoke_all()
 
     def set_deactivated_seconds(self, seconds: float) -> None:
         """How long rules deleted from now on linger; a day unless set."""

@@ -23,7 +23,7 @@ class Estate:
         self.lock = threading.RLock()
         self.account_id = world.databricks_account
         self.page_size = PAGE_SIZE
-        self.tokens = Tokens(delays.clock)
+        self.tokens = Tokens()
         self.tokens.add(ServicePrincipal(world.client_id, world.client_secret, account_admin=True))
         self.nccs = Nccs(self.account_id, wall)
         self.rules = Rules(self.account_id, delays, link, wall)

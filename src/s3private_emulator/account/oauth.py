@@ -1,5 +1,8 @@
 """OAuth machine-to-machine: a service principal's id and secret for a token that runs out.
 
+Tokens live by real time, not by the emulator's clock: the SDK reckons by its own, and could not know that a test had
+turned ours a day forward.
+
 https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m
 """
 
@@ -8,8 +11,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from s3private_emulator.account.refusals import Refusal, unauthenticated
-from s3private_emulator.clock import Clock
+from s3private_emulator.account.refusals import unauthenticated
+from s3private_emulator.clock import RealClock
 
 TOKEN_SECONDS = 3600.0
 
@@ -33,9 +36,9 @@ class TokenRefused(Exception):
 class Tokens:
     """`token_seconds` holds for tokens issued from then on."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self) -> None:
         self.token_seconds = TOKEN_SECONDS
-        self._clock = clock
+        self._clock = RealClock()
         self._principals: dict[str, ServicePrincipal] = {}
         self._issued: dict[str, tuple[ServicePrincipal, float]] = {}
 
@@ -58,6 +61,9 @@ class Tokens:
             "expires_in": int(self.token_seconds),
         }
 
+    def revoke_all(self) -> None:
+        self._issued.clear()
+
     def bearer(self, authorization: str | None) -> ServicePrincipal:
         """Whose token the header carries. Raises Refusal."""
         scheme, _, token = (authorization or "").partition(" ")
@@ -65,8 +71,5 @@ class Tokens:
             raise unauthenticated("Credential was not sent or was of an unsupported type for this API.")
         principal, until = self._issued.get(token, (None, 0.0))
         if principal is None or self._clock.now() >= until:
-            raise self._invalid_token()
+            raise unauthenticated("Invalid access token: unknown or expired.")
         return principal
-
-    def _invalid_token(self) -> Refusal:
-        return unauthenticated("Invalid access token: unknown or expired.")
