@@ -5,9 +5,9 @@ Values, not code: a test that needs another world replaces fields of `World()`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Mapping
 
 DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT = "565502421330"
 """The AWS account whose role knocks at endpoint services.
