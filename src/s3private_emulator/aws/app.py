@@ -6,7 +6,7 @@ from functools import partial
 from wsgiref.types import WSGIApplication
 
 from s3private_emulator.aws.cloud import Cloud
-from s3private_emulator.aws.credentials import CredentialStore
+from s3private_emulator.aws.credentials import Credential, CredentialStore
 from s3private_emulator.aws.front import Front, LoggedApp
 from s3private_emulator.aws.hop import Hop, examine
 from s3private_emulator.aws.s3 import S3
@@ -36,6 +36,15 @@ class Aws:
     def endpoint_app(self, vpc_endpoint_id: str) -> WSGIApplication:
         """S3 as seen through an interface endpoint: its policy applies, and it is the requests' `aws:SourceVpce`."""
         return LoggedApp(self.cloud, S3(self.cloud, self._moto_s3, vpc_endpoint_id))
+
+    def session(self, role_arn: str, session_name: str, duration_seconds: float = 3600.0) -> Credential:
+        """A session of a role without asking its trust policy: one that a service of the clouds vends itself."""
+        return self.credentials.issue(
+            role_arn=role_arn,
+            role_id="AROAEMULATEDSERVICE00",
+            session_name=session_name,
+            duration_seconds=duration_seconds,
+        )
 
     def hop(self, service_name: str) -> Hop:
         """What becomes of a TCP connection to this endpoint service, now."""

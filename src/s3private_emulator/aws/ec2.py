@@ -12,7 +12,7 @@ from s3private_emulator.aws.connections import ConnectionActions
 from s3private_emulator.aws.credentials import Credential
 from s3private_emulator.aws.endpoints import EndpointActions
 from s3private_emulator.aws.network import users_of
-from s3private_emulator.aws.refusals import Refusal, dry_run, not_found
+from s3private_emulator.aws.refusals import NotEmulated, Refusal, dry_run, not_found
 from s3private_emulator.aws.services import ServiceActions
 from s3private_emulator.aws.tags import TagActions
 
@@ -23,6 +23,43 @@ OWN = frozenset(
     if not name.startswith("_")
 )
 """The actions that check before they stop for DryRun; moto's stop before anything."""
+INTERFACE_FILTERS = frozenset(
+    [
+        "addresses.private-ip-address",
+        "availability-zone",
+        "description",
+        "group-id",
+        "interface-type",
+        "network-interface-id",
+        "owner-id",
+        "private-ip-address",
+        "requester-id",
+        "requester-managed",
+        "status",
+        "subnet-id",
+        "tag-key",
+        "vpc-id",
+    ]
+)
+"""Those that moto answers; AWS has more, and an unknown one must not look like one that matches nothing."""
+GROUP_FILTERS = frozenset(
+    ["description", "group-id", "group-name", "owner-id", "tag-key", "vpc-id"]
+    + [
+        f"{side}ip-permission.{name}"
+        for side in ("", "egress.")
+        for name in (
+            "cidr",
+            "from-port",
+            "group-id",
+            "group-name",
+            "ipv6-cidr",
+            "prefix-list-id",
+            "protocol",
+            "to-port",
+        )
+    ]
+)
+"""https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html"""
 
 
 class Ec2(EndpointActions, ServiceActions, ConnectionActions, TagActions, EC2Response):
@@ -42,6 +79,9 @@ class Ec2(EndpointActions, ServiceActions, ConnectionActions, TagActions, EC2Res
 
     def describe_network_interfaces(self) -> ActionResult:
         self.here.release()
+        for one in self._get_param("Filters", []):
+            if one["Name"] not in INTERFACE_FILTERS and not one["Name"].startswith("tag:"):
+                raise NotEmulated(f"ec2:DescribeNetworkInterfaces with the filter '{one['Name']}'")
         return super().describe_network_interfaces()
 
     def delete_network_interface(self) -> ActionResult:
@@ -51,6 +91,22 @@ class Ec2(EndpointActions, ServiceActions, ConnectionActions, TagActions, EC2Res
         if interface is not None and interface.requester_managed:
             raise Refusal("InvalidParameterValue", f"Network interface '{interface.id}' is currently in use.")
         return super().delete_network_interface()
+
+    def delete_subnet(self) -> ActionResult:
+        """A subnet with an interface in it stays.
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSubnet.html"""
+        self.here.release()
+        subnet_id = self._get_param("SubnetId")
+        if any(i.subnet_id == subnet_id for i in self.here.network.enis.values()):
+            raise Refusal("DependencyViolation", f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
+        return super().delete_subnet()
+
+    def describe_security_groups(self) -> ActionResult:
+        for one in self._get_param("Filters", []):
+            name = one["Name"]
+            if name not in GROUP_FILTERS and not name.startswith("tag:"):
+                raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
+        return super().describe_security_groups()
 
     def delete_security_group(self) -> ActionResult:
         """A group that an interface has, or that another group's rule names, stays: DependencyViolation.

@@ -89,7 +89,7 @@ class Front:
         try:
             return kind(self._cloud, caller, region).answer(request)
         except NotImplementedError as error:
-            raise NotEmulated(request.environ["emulator.operation"]) from error
+            raise NotEmulated(f"{request.environ['emulator.operation']} ({error})") from error
 
     def _caller(self, service: str, request: Request, signature: Signature | None) -> Credential:
         """Who signed it. EC2 has its own words for the same refusals.

@@ -41,6 +41,7 @@ def seed(world: World, credentials: CredentialStore) -> None:
 
 
 def _network(world: World) -> None:
+    """moto makes up its own ids and has no other way to be told one."""
     network = ec2_backends[world.data_account][world.region]
     with patch("moto.ec2.models.vpcs.random_vpc_id", return_value=world.vpc.id):
         network.create_vpc(world.vpc.cidr)

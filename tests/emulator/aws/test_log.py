@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from emulator.aws.site import Site, code_of, site, status_of
+from emulator.aws.site import Site, code_of, site, status_of, where
 
 
 def since(aws: Site, mark: int) -> list[tuple[str, bool]]:
@@ -86,6 +87,40 @@ def test_a_load_balancer_of_another_type_is_not_emulated(aws: Site) -> None:
         aws.balancer(Type="application")
     assert (code_of(refused.value), status_of(refused.value)) == ("NotImplemented", 501)
     assert aws.log.unknown()
+
+
+def test_a_filter_that_is_not_emulated_is_not_passed_over(aws: Site) -> None:
+    with pytest.raises(ClientError) as refused:
+        aws.ec2.describe_network_interfaces(Filters=where("colour", "red"))
+    assert status_of(refused.value) == 501
+    assert "colour" in str(refused.value)
+
+
+def test_many_clients_at_once_each_get_their_own(aws: Site) -> None:
+    clients = [aws.client("ec2") for _ in range(8)]
+    elb = aws.elb
+
+    def make(number: int) -> str:
+        clients[number].describe_vpc_endpoints()
+        elb.create_target_group(
+            Name=f"group-{number}", Protocol="TCP", Port=443, VpcId=aws.world.vpc.id, TargetType="ip"
+        )
+        made = clients[number].create_vpc_endpoint(
+            VpcId=aws.world.vpc.id,
+            VpcEndpointType="Interface",
+            ServiceName=f"com.amazonaws.{aws.world.region}.s3",
+            SubnetIds=aws.subnets,
+            PrivateDnsEnabled=False,
+            ClientToken="one" if number % 2 else f"own-{number}",
+        )
+        return str(made["VpcEndpoint"]["VpcEndpointId"])
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(make, range(8)))
+    assert len(set(made)) == 5
+    interfaces = aws.ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert len({i["PrivateIpAddress"] for i in interfaces}) == len(interfaces) == 10
+    assert len(aws.elb.describe_target_groups()["TargetGroups"]) == 8
 
 
 def test_one_aws_leaves_nothing_to_the_next() -> None:

@@ -63,3 +63,42 @@ def test_the_default_group_stays(aws: Site) -> None:
         "GroupId"
     ]
     assert refused_code(aws, default) == "CannotDelete"
+
+
+def test_a_subnet_with_an_interface_in_it_stays(aws: Site) -> None:
+    endpoint = aws.endpoint()
+    with pytest.raises(ClientError) as refused:
+        aws.ec2.delete_subnet(SubnetId=aws.subnets[0])
+    assert code_of(refused.value) == "DependencyViolation"
+    aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    aws.ec2.delete_subnet(SubnetId=aws.subnets[0])
+
+
+def test_an_unknown_filter_is_refused(aws: Site) -> None:
+    with pytest.raises(ClientError) as refused:
+        aws.ec2.describe_security_groups(Filters=where("colour", "red"))
+    assert code_of(refused.value) == "InvalidParameterValue"
+
+
+def test_groups_are_found_by_tag_and_vpc(aws: Site) -> None:
+    group = aws.group()
+    aws.ec2.create_tags(Resources=[group], Tags=[{"Key": "s3private:path", "Value": "demo"}])
+    filters = where("tag:s3private:path", "demo") + where("vpc-id", aws.world.vpc.id)
+    found = aws.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    assert [g["GroupId"] for g in found] == [group]
+
+
+def test_a_second_group_of_one_name_is_refused(aws: Site) -> None:
+    aws.group("one")
+    with pytest.raises(ClientError) as refused:
+        aws.group("one")
+    assert code_of(refused.value) == "InvalidGroup.Duplicate"
+
+
+def test_a_rule_that_is_there_already_is_refused(aws: Site) -> None:
+    group = aws.group()
+    with pytest.raises(ClientError) as refused:
+        aws.ec2.authorize_security_group_ingress(
+            GroupId=group, IpProtocol="tcp", FromPort=443, ToPort=443, CidrIp="10.20.0.0/16"
+        )
+    assert code_of(refused.value) == "InvalidPermission.Duplicate"

@@ -201,3 +201,9 @@ def test_the_trust_policy_of_the_role_is_there_to_read(aws: Site) -> None:
     found = aws.client("iam").get_role(RoleName=aws.world.role_name)["Role"]
     assert found["Arn"] == aws.world.role_arn
     assert aws.world.external_id in json.dumps(found["AssumeRolePolicyDocument"])
+
+
+def test_a_session_the_cloud_vends_itself_is_as_good_as_one_assumed(aws: Site) -> None:
+    made = aws.aws.session(aws.world.role_arn, "vended")
+    client = aws.client("sts", Keys(made.access_key_id, made.secret_access_key, made.session_token))
+    assert client.get_caller_identity()["Arn"].endswith(f"assumed-role/{aws.world.role_name}/vended")
