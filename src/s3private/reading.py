@@ -52,7 +52,7 @@ def read_objects(s3: S3Client, objects: Iterable[str | ObjectEntry], *, workers:
 
 
 def _read(s3: S3Client, item: str | ObjectEntry) -> ObjectBody:
-    from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
     bucket, key = (item.bucket, item.key) if isinstance(item, ObjectEntry) else split_uri(item)
     uri = f"s3://{bucket}/{key}"
@@ -67,7 +67,7 @@ def _read(s3: S3Client, item: str | ObjectEntry) -> ObjectBody:
         if said.get("Code") in ("PreconditionFailed", "412"):
             raise ObjectChanged(f"{uri}: replaced since it was listed; list it again") from error
         raise ReadError(f"{uri}: {said.get('Code')}: {said.get('Message')}") from error
-    except HTTPClientError as error:
+    except (HTTPClientError, IncompleteReadError, FlexibleChecksumError) as error:
         raise ReadError(f"{uri}: {error}") from error
     if len(body) != answer["ContentLength"]:
         raise ReadError(f"{uri}: {len(body)} bytes came, {answer['ContentLength']} were promised; read it again")
