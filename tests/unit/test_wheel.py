@@ -1,50 +1,123 @@
-"""The wheel holds the library alone, and works on what a serverless environment has: boto3 and nothing else."""
+"""The wheel is what serverless compute gets: s3private alone, working on the boto3 that is installed there."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import statistics
 import subprocess
 import sys
-import venv
-import zipfile
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).resolve().parents[2]
+# What serverless environment 4 has: https://docs.databricks.com/aws/en/release-notes/serverless/environment-version/four
+BOTO3 = "boto3==1.36.2"
+BOTO3_AND_ITS_OWN = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
+IMPORT_MILLISECONDS = 50
 
-_CONNECTS = """\
-import importlib.util, s3private
-assert importlib.util.find_spec("databricks") is None
-route = s3private.Route(path="demo", region="eu-west-1", vpc_endpoint_id="vpce-1", buckets=("b",),
-                        endpoint_url="https://bucket.vpce-1-a.s3.eu-west-1.vpce.amazonaws.com")
-print(type(s3private.connect(route)).__name__, __import__("boto3").__version__)
+CONNECT = """
+import importlib.metadata, json, socket, sys
+
+def no_network(*args, **kwargs):
+    raise AssertionError("the network was asked for")
+
+socket.socket.connect = socket.getaddrinfo = no_network
+import s3private
+s3 = s3private.connect(s3private.Route(
+    path="demo", region="eu-west-1", vpc_endpoint_id="vpce-1", buckets=("b",),
+    endpoint_url="https://bucket.vpce-1-a.s3.eu-west-1.vpce.amazonaws.com",
+))
+import boto3, botocore.client
+print(json.dumps({
+    "from": s3private.__file__,
+    "boto3": boto3.__version__,
+    "real": isinstance(s3, botocore.client.BaseClient),
+    "endpoint_url": s3.meta.endpoint_url,
+    "region": s3.meta.region_name,
+    "installed": sorted({d.metadata["Name"].lower() for d in importlib.metadata.distributions()}),
+}))
 """
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env, cwd=Path.home())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def bare_environment() -> dict[str, str]:
+    """No PYTHONPATH to this tree, no credentials, and no metadata service to look for them at."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
+    return {**kept, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+        check=True,
+        capture_output=True,
+        cwd=REPOSITORY,
+    )
     (built,) = out.glob("*.whl")
     return built
 
 
-def test_the_wheel_holds_the_library_alone(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "s3private/provision/steps/__init__.py" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"s3private"}
+@pytest.fixture(scope="module")
+def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python in which the wheel and serverless compute's boto3 are installed, and nothing else."""
+    place = tmp_path_factory.mktemp("fresh") / "venv"
+    python = place / "bin" / "python"
+    if uv := shutil.which("uv"):
+        run(uv, "venv", "--python", sys.executable, place)
+        run(uv, "pip", "install", "--python", python, wheel, BOTO3)
+    else:
+        run(sys.executable, "-m", "venv", place)
+        run(python, "-m", "pip", "install", "--quiet", wheel, BOTO3)
+    return python
 
 
-def test_the_wheel_alone_with_the_boto3_of_serverless_4_imports_and_connects(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "env", with_pip=True)
-    python = tmp_path / "env" / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "boto3==1.36.2", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
-    done = subprocess.run([str(python), "-c", _CONNECTS], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.stderr == ""
-    assert done.stdout.split() == ["S3", "1.36.2"]
-    plan = [str(python), "-m", "s3private", "plan", "x.toml"]
-    refused = subprocess.run(plan, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
-    assert "s3private[provision]" in refused.stderr
+def test_the_wheel_holds_s3private_alone_and_all_of_it(wheel: Path) -> None:
+    names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    source = REPOSITORY / "src"
+    ours = {file.relative_to(source).as_posix() for file in (source / "s3private").rglob("*.py")}
+    assert names == ours | {"s3private/py.typed"}
+
+
+def test_the_wheel_needs_boto3_and_nothing_else_without_extras(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    needs = [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line]
+    assert needs == ["boto3>=1.34.69"]
+
+
+def test_the_wheel_alone_with_serverless_boto3_connects_without_the_network(fresh_python: Path) -> None:
+    said = json.loads(run(fresh_python, "-c", CONNECT, env=bare_environment()).stdout)
+    assert Path(said.pop("from")).is_relative_to(fresh_python.parents[1])
+    assert set(said.pop("installed")) - {"pip", "setuptools"} == BOTO3_AND_ITS_OWN | {"s3private"}
+    assert said == {
+        "boto3": "1.36.2",
+        "real": True,
+        "endpoint_url": "https://bucket.vpce-1-a.s3.eu-west-1.vpce.amazonaws.com",
+        "region": "eu-west-1",
+    }
+
+
+def test_importing_costs_under_50_ms_beyond_boto3(fresh_python: Path) -> None:
+    """The cumulative time is s3private's with all that it loads and boto3 had not; the first run compiles."""
+    command = (fresh_python, "-X", "importtime", "-c", "import boto3, s3private")
+    env = bare_environment()
+    run(*command, env=env)
+    costs = []
+    for _ in range(5):
+        last = run(*command, env=env).stderr.splitlines()[-1]
+        _self, cumulative, module = last.removeprefix("import time:").split("|")
+        assert module.strip() == "s3private"
+        costs.append(int(cumulative) / 1000)
+    assert statistics.median(costs) < IMPORT_MILLISECONDS, costs
