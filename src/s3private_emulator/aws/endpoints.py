@@ -7,36 +7,20 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endp
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.models.subnets import Subnet
 
 from s3private_emulator.aws import filters
-from s3private_emulator.aws.answering import Answering
 from s3private_emulator.aws.cloud import Endpoint, Region
-from s3private_emulator.aws.network import find_subnet, make_interface
-from s3private_emulator.aws.refusals import NotEmulated, Refusal, not_found, unsuccessful
+from s3private_emulator.aws.endpoint_rules import AWS_SERVICES, FULL_ACCESS, EndpointRules
+from s3private_emulator.aws.network import make_interface
+from s3private_emulator.aws.refusals import not_found, unsuccessful
 from s3private_emulator.aws.tags import specified
 from s3private_emulator.delays import Takes
 
-POLICY_CHARACTERS = 20_480
-"""https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html"""
-FULL_ACCESS = json.dumps(
-    {"Version": "2008-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
-)
-"""What an endpoint made without a policy has (same page)."""
 HOSTED_ZONE = "Z2E726K9Y6RL4W"
-AWS_SERVICES = {
-    "s3": ("Interface", "Gateway"),
-    "dynamodb": ("Gateway", "Interface"),
-    "sts": ("Interface",),
-    "ec2": ("Interface",),
-    "elasticloadbalancing": ("Interface",),
-    "kms": ("Interface",),
-    "secretsmanager": ("Interface",),
-}
 
 
 def state_of(endpoint: Endpoint, *, read: bool) -> str:
@@ -57,21 +41,21 @@ def dns_names(endpoint: Endpoint, region: str) -> list[str]:
     return [stem + rest, *(f"{stem}-{zone}{rest}" for zone in zones)]
 
 
-class EndpointActions(Answering):
+class EndpointActions(EndpointRules):
     def create_vpc_endpoint(self) -> ActionResult:
         made = self.made_before("CreateVpcEndpoint")
         if made is not None and made in self.here.endpoints:
             return self._endpoint_created(self.here.endpoints[made])
         region = self.here
         kind = self._get_param("VpcEndpointType") or "Gateway"
-        vpc_id = self._vpc(self._get_param("VpcId"))
-        service = self._known_service(self._get_param("ServiceName"), kind)
-        groups = self._groups_of(vpc_id, self._get_param("SecurityGroupIds", [])) if kind == "Interface" else []
-        subnets = self._subnets(vpc_id, self._get_param("SubnetIds", []), taken=set())
-        policy = self._policy(self._get_param("PolicyDocument"))
+        vpc_id = self.known_vpc(self._get_param("VpcId"))
+        service = self.known_service(self._get_param("ServiceName"), kind)
+        groups = self.fitting_groups(vpc_id, self._get_param("SecurityGroupIds", [])) if kind == "Interface" else []
+        subnets = self.fitting_subnets(vpc_id, self._get_param("SubnetIds", []), taken=set())
+        policy = self.valid_policy(self._get_param("PolicyDocument"))
         private_dns = kind == "Interface" and bool(self._get_bool_param("PrivateDnsEnabled", True))
         if private_dns:
-            self._private_dns(vpc_id, service)
+            self.check_private_dns(vpc_id, service)
         tags = specified(self._get_param("TagSpecifications", []), "vpc-endpoint")
         self.stop_if_dry()
         endpoint = Endpoint(
@@ -122,7 +106,7 @@ class EndpointActions(Answering):
         endpoint = self._endpoint(self._get_param("VpcEndpointId"))
         policy = self._get_param("PolicyDocument")
         if policy is not None:
-            policy = self._policy(policy)
+            policy = self.valid_policy(policy)
         if self._get_bool_param("ResetPolicy", False):
             policy = FULL_ACCESS
         removed = self._get_param("RemoveSubnetIds", [])
@@ -130,12 +114,12 @@ class EndpointActions(Answering):
             if subnet_id not in endpoint.interfaces:
                 raise not_found("InvalidSubnetID.NotFound", "subnet of the endpoint with ID", subnet_id)
         zones = {i.availability_zone for s, i in endpoint.interfaces.items() if s not in removed}
-        added = self._subnets(endpoint.vpc_id, self._get_param("AddSubnetIds", []), taken=zones)
-        joining = self._groups_of(endpoint.vpc_id, self._get_param("AddSecurityGroupIds", []), default=False)
+        added = self.fitting_subnets(endpoint.vpc_id, self._get_param("AddSubnetIds", []), taken=zones)
+        joining = self.fitting_groups(endpoint.vpc_id, self._get_param("AddSecurityGroupIds", []), default=False)
         leaving = self._get_param("RemoveSecurityGroupIds", [])
         private_dns = self._get_bool_param("PrivateDnsEnabled", None)
         if private_dns:
-            self._private_dns(endpoint.vpc_id, endpoint.service_name)
+            self.check_private_dns(endpoint.vpc_id, endpoint.service_name)
         self.stop_if_dry()
         if policy is not None:
             endpoint.policy = policy
@@ -210,92 +194,6 @@ class EndpointActions(Answering):
             raise not_found("InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id", endpoint_id)
         return endpoint
 
-    def _vpc(self, vpc_id: str) -> str:
-        if vpc_id not in self.here.network.vpcs:
-            raise not_found("InvalidVpcID.NotFound", "vpc ID", vpc_id)
-        return vpc_id
-
-    def _known_service(self, name: str, kind: str) -> str:
-        if name.startswith(f"com.amazonaws.vpce.{self.region}."):
-            raise NotEmulated("ec2:CreateVpcEndpoint to a customer's endpoint service")
-        stem = f"com.amazonaws.{self.region}."
-        kinds = AWS_SERVICES.get(name[len(stem) :], ()) if name.startswith(stem) else ()
-        if not kinds:
-            raise not_found("InvalidServiceName", "Vpc Endpoint Service", name)
-        if kind not in kinds:
-            raise Refusal("InvalidParameter", f"Endpoint type ({kind}) does not match available service types.")
-        return name
-
-    def _subnets(self, vpc_id: str, ids: list[str], *, taken: set[str]) -> list[Subnet]:
-        """One subnet per zone, all of the endpoint's VPC.
-        https://docs.aws.amazon.com/vpc/latest/privatelink/interface-endpoints.html"""
-        found = []
-        zones = set(taken)
-        for subnet_id in ids:
-            subnet = find_subnet(self.here.network, subnet_id)
-            if subnet is None:
-                raise not_found("InvalidSubnetID.NotFound", "subnet ID", subnet_id)
-            if subnet.vpc_id != vpc_id:
-                raise Refusal("InvalidParameter", f"Subnet {subnet_id} does not belong to VPC {vpc_id}")
-            if subnet.availability_zone in zones:
-                raise Refusal(
-                    "DuplicateSubnetsInSameZone",
-                    f"Found another VPC endpoint subnet in the availability zone of {subnet_id}. "
-                    "VPC endpoint subnets should be in different availability zones supported by the service.",
-                )
-            zones.add(subnet.availability_zone)
-            found.append(subnet)
-        return found
-
-    def _groups_of(self, vpc_id: str, ids: list[str], *, default: bool = True) -> list[str]:
-        """Security groups of the endpoint's VPC; the VPC's default group when none are given."""
-        network = self.here.network
-        if not ids and default:
-            return [g.id for g in network.groups[vpc_id].values() if g.name == "default"]
-        for group_id in ids:
-            group = network.get_security_group_from_id(group_id)
-            if group is None:
-                raise not_found("InvalidGroup.NotFound", "security group", group_id)
-            if group.vpc_id != vpc_id:
-                raise Refusal("InvalidParameter", f"Security group {group_id} does not belong to VPC {vpc_id}")
-        return list(ids)
-
-    def _policy(self, document: str | None) -> str:
-        if document is None:
-            return FULL_ACCESS
-        try:
-            policy = json.loads(document)
-        except ValueError:
-            policy = None
-        if not isinstance(policy, dict) or "Statement" not in policy:
-            raise Refusal("InvalidPolicyDocument", "The specified policy document is not a valid JSON policy document.")
-        if len(document) > POLICY_CHARACTERS:
-            raise Refusal("InvalidPolicyDocument", f"The policy is longer than {POLICY_CHARACTERS} characters.")
-        return document
-
-    def _private_dns(self, vpc_id: str, service: str) -> None:
-        """Private names need DNS in the VPC, and for S3 a gateway endpoint unless that is said not to matter.
-        https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html#private-dns"""
-        vpc = self.here.network.vpcs[vpc_id]
-        if not (_on(vpc.enable_dns_support) and _on(vpc.enable_dns_hostnames)):
-            raise Refusal(
-                "InvalidParameter",
-                "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true "
-                f"for {vpc_id}",
-            )
-        options = self._get_param("DnsOptions") or {}
-        everywhere = str(options.get("PrivateDnsOnlyForInboundResolverEndpoint", True)).lower() == "false"
-        gateway = any(
-            e.vpc_id == vpc_id and e.type == "Gateway" and e.service_name == service and e.closing is None
-            for e in self.here.endpoints.values()
-        )
-        if service.endswith(".s3") and not gateway and not everywhere:
-            raise Refusal(
-                "InvalidParameter",
-                f"To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC {vpc_id} must have a Gateway "
-                "endpoint for the service.",
-            )
-
     def _add_interface(self, endpoint: Endpoint, subnet: Subnet) -> None:
         endpoint.interfaces[subnet.id] = make_interface(
             self.here.network,
@@ -331,7 +229,3 @@ class EndpointActions(Answering):
             "OwnerId": region.account,
             "Tags": [{"Key": k, "Value": v} for k, v in region.network.tags.get(endpoint.id, {}).items()],
         }
-
-
-def _on(value: object) -> bool:
-    return str(value).lower() == "true"

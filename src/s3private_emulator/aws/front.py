@@ -11,7 +11,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.request import Request
-from moto.core.utils import camelcase_to_underscores
+from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.iam.responses import IamResponse
 
 from s3private_emulator.aws import credentials
@@ -79,7 +79,7 @@ class Front:
         region = signature.region if signature is not None else self._cloud.world.region
         kind = kinds[service]
         name = camelcase_to_underscores(action)
-        if name.startswith("_") or not callable(getattr(kind, name, None)):
+        if action not in get_service_model(NAMES[service]).operation_names or not callable(getattr(kind, name, None)):
             raise NotEmulated(request.environ["emulator.operation"])
         try:
             caller = self._caller(service, request, signature)

@@ -82,6 +82,20 @@ def test_what_is_not_emulated_answers_501_and_names_itself(
     assert named in aws.log.unknown()[0].operation
 
 
+@pytest.mark.parametrize("action", ["KnownVpc", "StopIfDry", "Answer", "_Action", "NoSuchThing"])
+def test_an_action_that_aws_has_not_is_not_one(aws: Site, action: str) -> None:
+    client = aws.client("ec2")
+
+    def rename(params: dict[str, Any], **_: Any) -> None:
+        params["body"]["Action"] = action
+
+    client.meta.events.register("before-call.ec2.DescribeVpcs", rename)
+    with pytest.raises(ClientError) as refused:
+        client.describe_vpcs()
+    assert status_of(refused.value) == 501
+    assert [r.operation for r in aws.log.unknown()] == [f"ec2:{action}"]
+
+
 def test_a_load_balancer_of_another_type_is_not_emulated(aws: Site) -> None:
     with pytest.raises(ClientError) as refused:
         aws.balancer(Type="application")
