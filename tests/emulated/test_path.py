@@ -309,11 +309,13 @@ def test_the_ncc_and_the_rule_are_asked_for_exactly_once(ground: Ground) -> None
     posts = [r.operation for r in ground.emulator.log.writes() if r.operation.startswith("account:POST")]
     assert posts == [
         "account:POST network-connectivity-configs",
-        "account:POST network-connectivity-configs private-endpoint-rules",
+        "account:POST private-endpoint-rules",
     ]
 
 
-@pytest.mark.parametrize("operation", ["network-connectivity-configs", "private-endpoint-rules"])
+@pytest.mark.parametrize(
+    "operation", ["network-connectivity-configs", "network-connectivity-configs/{ncc_id}/private-endpoint-rules"]
+)
 def test_a_lost_reply_is_answered_by_finding_not_by_asking_again(ground: Ground, operation: str) -> None:
     whole = f"account:POST {operation}"
     ground.emulator.account.lose_reply(whole)
