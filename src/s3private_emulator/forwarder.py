@@ -115,8 +115,8 @@ class _Flow:
         loop = asyncio.get_running_loop()
         while data := await loop.sock_recv(source, CHUNK):
             self._look(idle=True, way=from_client)
-            await loop.sock_sendall(sink, data)
             self._last_byte = self._clock.now()
+            await loop.sock_sendall(sink, data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 

@@ -91,8 +91,9 @@ def test_a_connection_is_reset_when_the_targets_become_another_endpoints(ground:
 def test_idle_beyond_the_listeners_timeout_the_next_request_hangs(ground: Ground) -> None:
     client = Client(ground, timeout=0.5)
     client.ask()
-    ground.clock.advance(349)
-    client.ask()
+    for _ in range(2):
+        ground.clock.advance(349)
+        client.ask()
     ground.clock.advance(351)
     with pytest.raises(TimeoutError):
         client.ask()
