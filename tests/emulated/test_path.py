@@ -309,7 +309,7 @@ def test_the_ncc_and_the_rule_are_asked_for_exactly_once(ground: Ground) -> None
     posts = [r.operation for r in ground.emulator.log.writes() if r.operation.startswith("account:POST")]
     assert posts == [
         "account:POST network-connectivity-configs",
-        "account:POST private-endpoint-rules",
+        "account:POST network-connectivity-configs/{ncc_id}/private-endpoint-rules",
     ]
 
 

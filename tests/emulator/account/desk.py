@@ -1,4 +1,4 @@
-"""An emulated account on a loopback port, the real SDK before it, a hand-made endpoint service behind it."""
+"""An emulated account on a loopback port, the real SDK before it, and an endpoint service made by hand behind it."""
 
 from __future__ import annotations
 

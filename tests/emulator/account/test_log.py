@@ -37,8 +37,13 @@ def test_signing_in_and_reading_are_no_writes(desk: Desk) -> None:
     assert desk.log.writes() == []
 
 
-def test_no_secret_is_logged(desk: Desk) -> None:
+def test_no_secret_is_logged_however_it_is_sent(desk: Desk) -> None:
     desk.make_ncc()
+    secret = {"client_secret": desk.world.client_secret}
+    for sent in (requests.Request("POST", data=secret), requests.Request("POST", json=secret)):
+        sent.url = f"{desk.host}/oidc/v1/token"
+        with requests.Session() as session:
+            session.send(sent.prepare(), timeout=5)
 
     assert desk.world.client_secret not in str([request.as_dict() for request in desk.log])
 
