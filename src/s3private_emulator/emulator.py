@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
+from wsgiref.types import WSGIApplication
 
 from s3private_emulator.account import Account
 from s3private_emulator.aws import Aws
@@ -21,13 +23,12 @@ from s3private_emulator.internet import Internet
 from s3private_emulator.log import Request, RequestLog
 from s3private_emulator.network import Clouds, Network
 from s3private_emulator.privatelink import PrivateLink
+from s3private_emulator.serverless import CONTROL_VARIABLE
 from s3private_emulator.vpc import endpoint_views
 from s3private_emulator.wire import Wire
 from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT, World
 
 ACCOUNTS_HOST = "accounts.cloud.databricks.com"
-CONTROL_VARIABLE = "S3PRIVATE_EMULATOR"
-"""Names the control address to `python -m s3private_emulator.serverless`."""
 
 
 class Emulator:
@@ -49,12 +50,14 @@ class Emulator:
         self.delays = Delays(self.clock, delays)
         self.log = RequestLog()
         self.privatelink = PrivateLink(self.delays)
+        self.internet = Internet(self.log)
         self._wildcards = wildcards
-        self._exit = contextlib.ExitStack()
+        self._running = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as started:
-            directory = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="s3private-emulator-")))
+        with contextlib.ExitStack() as running:
+            self._running = running
+            directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="s3private-emulator-")))
             self.home = directory / "home"
             """An empty home directory for programs run in the emulated network: no AWS or Databricks profiles."""
             self.home.mkdir()
@@ -63,22 +66,12 @@ class Emulator:
 
             self.aws = Aws(self.world, self.delays, self.privatelink, self.log)
             self.account = Account(self.world, self.delays, self.privatelink, self.log)
-            self.internet = Internet(self.log)
-            self.internet.serve("amazonaws.com", self.aws.app)
-            self.internet.serve("*.amazonaws.com", self.aws.app)
-            self.internet.serve(ACCOUNTS_HOST, self.account.app)
-
-            wire = Wire()
-            started.callback(wire.close)
-            tls = authority.server(internet_names(self.world.region))
-            aws_server = HttpServer(wire, self.aws.app, crash=self._crash)
-            started.callback(aws_server.close)
-            account_server = HttpServer(wire, self.account.app, crash=self._crash)
-            started.callback(account_server.close)
-            internet_server = HttpServer(wire, self.internet, tls=tls, crash=self._crash)
-            started.callback(internet_server.close)
+            self._wire = Wire()
+            running.callback(self._wire.close)
+            self.aws_url = self.serve(self.aws.app, "amazonaws.com", "*.amazonaws.com")
+            self.account_url = self.serve(self.account.app, ACCOUNTS_HOST)
             self.network = Network(
-                wire=wire,
+                wire=self._wire,
                 clock=self.clock,
                 authority=authority,
                 clouds=Clouds(
@@ -88,11 +81,11 @@ class Emulator:
                     endpoint_app=self.aws.endpoint_app,
                     carried_names=self._carried_names,
                 ),
-                internet_port=internet_server.port,
+                internet_port=self._listen(self.internet, authority.server(internet_names(self.world.region))).port,
                 crash=self._crash,
                 wildcards=self._wildcards,
             )
-            started.callback(self.network.close)
+            running.callback(self.network.close)
             control = Control(
                 world=self.describe,
                 log=self.log,
@@ -100,16 +93,24 @@ class Emulator:
                 network=self.network,
                 stranger=self.stranger,
             )
-            control_server = HttpServer(wire, control, crash=self._crash)
-            started.callback(control_server.close)
-            self.aws_url = aws_server.url
-            self.account_url = account_server.url
-            self.control_url = control_server.url
-            self._exit = started.pop_all()
+            self.control_url = self.serve(control)
+            self._running = running.pop_all()
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._exit.close()
+        self._running.close()
+
+    def serve(self, app: WSGIApplication, *hosts: str) -> str:
+        """While running: put an application on a port of its own, and on the internet under these host names.
+        Returns its plain http address."""
+        for host in hosts:
+            self.internet.serve(host, app)
+        return self._listen(app, None).url
+
+    def _listen(self, app: WSGIApplication, tls: ssl.SSLContext | None) -> HttpServer:
+        server = HttpServer(self._wire, app, tls=tls, crash=self._crash)
+        self._running.callback(server.close)
+        return server
 
     def exports(self) -> dict[str, str]:
         """The environment in which boto3, databricks-sdk and their commands talk to this emulator."""

@@ -24,6 +24,7 @@ from s3private_emulator.place import INTERNET, VPC, Kind, Place, serverless
 
 CHILD_PATH = Path(__file__).parent / "child"
 CONTROL_VARIABLE = "S3PRIVATE_EMULATOR"
+"""Names the emulator's control address to the command."""
 PLACE_VARIABLE = "S3PRIVATE_EMULATOR_PLACE"
 RUNTIME_VERSION = "client.4.9"
 """What serverless environment 4 says in DATABRICKS_RUNTIME_VERSION."""
@@ -117,7 +118,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         child_env = environment(control_url, place, env)
     except OSError as error:
         parser.error(f"no emulator at {control_url} ({error}): run `make emulate` and paste its exports again")
-    return subprocess.run([sys.executable, *args.program], env=child_env, check=False).returncode
+    try:
+        return subprocess.run([sys.executable, *args.program], env=child_env, check=False).returncode
+    except KeyboardInterrupt:
+        return 130  # Ctrl-C reached the program too
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from emulator.network.ground import BUCKET_NAME, ENDPOINT, ENDPOINT_NAME, REGION, SERVICE, Ground, laid
+from s3private_emulator.aws.hop import Hop, Passage
 from s3private_emulator.place import INTERNET, VPC, Place, serverless
 
 
@@ -58,6 +59,12 @@ def test_private_addresses_are_reached_from_inside_the_vpc_alone(ground: Ground)
     assert not ground.network.reach(VPC, f"endpoint:{ENDPOINT}", 443).black_hole
     for place in (serverless(1), INTERNET):
         assert ground.network.reach(place, f"endpoint:{ENDPOINT}", 443).black_hole
+
+
+def test_a_way_that_swallows_packets_is_a_black_hole_before_anything_answers(ground: Ground) -> None:
+    ground.hops[SERVICE] = Hop(passage=Passage.TIMEOUT, reason="the endpoint is gone")
+    reached = ground.network.reach(serverless(1), f"service:{SERVICE}", 443)
+    assert (reached.black_hole, reached.reason) == (True, "the endpoint is gone")
 
 
 @pytest.mark.parametrize("port", [22, 80, 444])
