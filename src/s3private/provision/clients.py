@@ -63,8 +63,8 @@ def _data_account(config: PathConfig, base: boto3.Session) -> boto3.Session:
     source = base.get_credentials()
     if source is None:
         raise ConfigError(
-            f"no AWS credentials to assume {config.role_arn} with: set AWS_PROFILE or AWS_ACCESS_KEY_ID, "
-            "or name a Unity Catalog service credential in aws.service_credential"
+            f"no AWS credentials to assume {config.role_arn} with: set AWS_PROFILE, or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     extra: dict[str, Any] = {"RoleSessionName": config.resource_name, "DurationSeconds": _ROLE_SECONDS}
     if config.external_id:

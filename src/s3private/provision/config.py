@@ -43,7 +43,6 @@ class PathConfig:
     workspace_ids: tuple[int, ...] = ()
     role_arn: str | None = None
     external_id: str | None = None
-    base_service_credential: str | None = None
     security_group_id: str | None = None
     endpoint_id: str | None = None
     idle_timeout_seconds: int = 350
@@ -211,7 +210,6 @@ _KEYS: dict[str, tuple[str, Rule, bool]] = {
         _text(r"[\w+=,.@:/-]{2,1224}", "must be 2 to 1224 of A-Z a-z 0-9 +=,.@:/-"),
         False,
     ),
-    "aws.service_credential": ("base_service_credential", _CREDENTIAL, False),
     "aws.vpc_id": ("vpc_id", _text(r"vpc-[0-9a-f]{8,17}", "must be a VPC id, vpc-…"), True),
     "aws.subnet_ids": (
         "subnet_ids",
