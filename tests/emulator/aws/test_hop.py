@@ -51,6 +51,14 @@ def test_looking_at_the_hop_lets_no_time_pass(aws: Site) -> None:
     assert hop(aws, made).passage is Passage.OPEN
 
 
+def test_looking_at_the_hop_makes_no_target_healthier(aws: Site) -> None:
+    aws.takes(Takes.TARGET_HEALTHY, polls=1)
+    made = aws.path()
+    for _ in range(3):
+        hop(aws, made)
+    assert [aws.health(made["targets"])[0][0] for _ in range(2)] == ["initial", "healthy"]
+
+
 def test_without_a_listener_it_is_reset(aws: Site) -> None:
     made = aws.path()
     aws.elb.delete_listener(ListenerArn=made["listener"])
