@@ -1,0 +1,137 @@
+"""Where AWS credentials come from: a Unity Catalog service credential, an assumed role, or boto3's own search.
+
+All of them refresh themselves, in the middle of a listing or a download too. No key is written anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from s3private.errors import RouteError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.session import Session as BotocoreSession
+
+ROLE_SECONDS = 3600
+"""Above 1800: botocore refreshes 15 minutes before the end, so a shorter session is refreshed at every call.
+3600 is also the most that a role session may ask for another role."""
+
+
+def base_session(service_credential: str | None = None, region: str | None = None) -> boto3.Session:
+    """A session of the named Unity Catalog service credential, or of boto3's own search where none is named.
+
+    The control plane vends the keys: no STS is called from here, and the session refreshes itself.
+    Raises RouteError where there is nothing that gives service credentials.
+    https://docs.databricks.com/aws/en/connect/unity-catalog/cloud-services/use-service-credentials
+    """
+    from boto3 import Session
+
+    if service_credential is None:
+        return Session(region_name=region)
+    provider = vended_on_compute(service_credential)
+    if provider is None:
+        raise RouteError(
+            f"the Unity Catalog service credential {service_credential} is to be had on Databricks compute only; "
+            "elsewhere give connect(route, session=boto3.Session(...))"
+        )
+    return Session(botocore_session=provider, region_name=region)
+
+
+def vended_on_compute(service_credential: str) -> BotocoreSession | None:
+    """A refreshing botocore session: from `dbutils` on the driver, from `databricks.service_credentials` in a UDF.
+    None anywhere else."""
+    source = dbutils()
+    try:
+        vendor = source.credentials if source else importlib.import_module("databricks.service_credentials")
+    except ImportError:
+        return None
+    session: BotocoreSession = vendor.getServiceCredentialsProvider(service_credential)
+    return session
+
+
+def assumed_role_session(
+    base: boto3.Session, role_arn: str, external_id: str | None, session_name: str, region: str
+) -> boto3.Session:
+    """A session of `role_arn`, assumed with `base`'s credentials at the first request and again before it runs out.
+
+    external_id: what the role's trust policy asks for, or None. session_name: seen in CloudTrail. region: whose STS
+    host is asked; botocore before 1.40 would ask the global one. Raises RouteError when `base` has no credentials.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+    from botocore.config import Config
+    from botocore.credentials import AssumeRoleCredentialFetcher
+
+    source = base.get_credentials()
+    if source is None:
+        raise RouteError(
+            f"no AWS credentials to assume {role_arn} with: set AWS_PROFILE, or name a Unity Catalog service credential"
+        )
+    asked = {"RoleSessionName": session_name, "DurationSeconds": ROLE_SECONDS}
+    if external_id:
+        asked["ExternalId"] = external_id
+    # STS is not on the private path: where there is no way to it, say so in half a minute rather than in five.
+    patience = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
+
+    def sts_client(_service: str, **keywords: Any) -> Any:
+        keywords["region_name"] = region
+        return base.client("sts", endpoint_url=_sts_endpoint(base, region), config=patience, **keywords)
+
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=sts_client, source_credentials=source, role_arn=role_arn, extra_args=asked
+    )
+    return refreshing_session(fetcher.fetch_credentials, "assume-role", region)
+
+
+def refreshing_session(fetch: Callable[[], Mapping[str, str]], method: str, region: str) -> boto3.Session:
+    """A session whose keys are fetched at the first request, and again before they run out.
+
+    fetch: returns access_key, secret_key, token and expiry_time (ISO 8601). method: botocore's word for the source.
+    """
+    from boto3 import Session
+    from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
+    from botocore.session import get_session
+
+    class Fetched(CredentialProvider):
+        METHOD = method
+
+        def load(self) -> DeferredRefreshableCredentials:
+            return DeferredRefreshableCredentials(fetch, method)
+
+    session = get_session()
+    session.register_component("credential_provider", CredentialResolver([Fetched()]))
+    return Session(botocore_session=session, region_name=region)
+
+
+def _sts_endpoint(base: boto3.Session, region: str) -> str | None:
+    """None where botocore finds the regional host, or a configured endpoint, by itself.
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html"""
+    from botocore import __version__
+
+    if tuple(int(part) for part in __version__.split(".")[:2]) >= (1, 40):
+        return None
+    if any(name in os.environ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS")):
+        return None
+    china = base.get_partition_for_region(region) == "aws-cn"
+    return f"https://sts.{region}.amazonaws.com{'.cn' if china else ''}"
+
+
+def dbutils() -> Any | None:
+    """A notebook's own `dbutils`; for a wheel's entry point in a job, the one made from its Spark session. None
+    elsewhere, in a UDF too: a worker has no session of its own."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None and "dbutils" in shell.user_ns:
+        return shell.user_ns["dbutils"]
+    given = getattr(sys.modules.get("__main__"), "dbutils", None)
+    if given is not None or "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+        return given
+    try:
+        spark = importlib.import_module("pyspark.sql").SparkSession.getActiveSession()
+        return importlib.import_module("pyspark.dbutils").DBUtils(spark) if spark is not None else None
+    except ImportError:
+        return None
