@@ -1,0 +1,3 @@
+module s3private/bench/server
+
+go 1.21
