@@ -56,6 +56,18 @@ def parser() -> argparse.ArgumentParser:
     for verb in (plan, provision, destroy):
         verb.add_argument("file", help="the path file, such as paths/demo.toml")
         verb.add_argument("-o", "--output", choices=("table", "json"), default="table")
+        verb.add_argument(
+            "--secret-scope",
+            metavar="SCOPE",
+            help="read the account service principal's client id and secret from this secret scope of the workspace, "
+            "not from DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
+        )
+        verb.add_argument(
+            "--client-id-key", metavar="KEY", default="client-id", help="in that scope; default client-id"
+        )
+        verb.add_argument(
+            "--client-secret-key", metavar="KEY", default="client-secret", help="in that scope; default client-secret"
+        )
     for verb in (provision, destroy):
         verb.add_argument("--timeout", type=duration, default=3600.0, help="how long to wait in all (default 60m)")
         verb.add_argument("--poll", type=duration, default=10.0, help="time between two looks (default 10s)")
@@ -72,7 +84,7 @@ def _report(arguments: argparse.Namespace) -> tuple[Report, str]:
     except ImportError as error:
         raise ConfigError("this command needs the operator half: pip install 's3private[provision]'") from error
     from s3private.provision import engine
-    from s3private.provision.clients import build_clients
+    from s3private.provision.clients import Clients, SecretKeys
     from s3private.provision.config import PathConfig
     from s3private.provision.steps import path_steps
 
@@ -81,7 +93,15 @@ def _report(arguments: argparse.Namespace) -> tuple[Report, str]:
         raise ConfigError(
             f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}"
         )
-    steps = path_steps(config, build_clients(config))
+    keys = None
+    # An empty scope is none: a job's parameter always has a value.
+    if arguments.secret_scope:
+        keys = SecretKeys(
+            scope=arguments.secret_scope,
+            client_id_key=arguments.client_id_key,
+            client_secret_key=arguments.client_secret_key,
+        )
+    steps = path_steps(config, Clients(config, keys))
     if arguments.verb == "plan" or getattr(arguments, "dry_run", False):
         return engine.plan(steps), config.name
     walk = engine.provision if arguments.verb == "provision" else engine.destroy

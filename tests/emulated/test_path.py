@@ -3,94 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-from databricks.sdk.service.provisioning import Workspace
-from databricks.sdk.service.settings import CreateNetworkConnectivityConfiguration
 
+from emulated.ground import Ground
 from s3private.cli import main
-from s3private.provision.clients import Clients, build_clients
-from s3private.provision.config import PathConfig
-from s3private.provision.engine import Action, Outcome, Report, destroy, plan, provision
-from s3private.provision.steps import path_steps
+from s3private.provision.engine import Action, Outcome
 from s3private.route import Route
 from s3private_emulator.delays import Delay, Takes
 from s3private_emulator.emulator import Emulator
 
-PATHS = Path(__file__).parents[2] / "paths" / "demo.toml"
 WORKSPACE = 1001001001001001
-
-
-class PollingClock:
-    """Time passes only by waiting, so a test with delays in polls never sleeps."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += max(seconds, 0.001)
-
-
-class Ground:
-    """One path file, and the clients that an operator's environment gives for it."""
-
-    def __init__(self, emulator: Emulator, directory: Path) -> None:
-        self.emulator = emulator
-        self.directory = directory
-        self.route = directory / "demo.route.json"
-        self.file = directory / "demo.toml"
-        self.write()
-
-    def write(self, **replaced: str) -> None:
-        text = PATHS.read_text(encoding="utf-8").replace("routes/demo.route.json", str(self.route))
-        for old, new in replaced.items():
-            line = next(one for one in text.splitlines() if one.startswith(old))
-            text = text.replace(line, f"{old} = {new}")
-        self.file.write_text(text, encoding="utf-8")
-
-    @property
-    def config(self) -> PathConfig:
-        return PathConfig.load(self.file)
-
-    @property
-    def clients(self) -> Clients:
-        return build_clients(self.config)
-
-    def plan(self) -> Report:
-        return plan(path_steps(self.config, self.clients))
-
-    def provision(self, timeout: float = 7200) -> Report:
-        return provision(path_steps(self.config, self.clients), clock=PollingClock(), timeout=timeout)
-
-    def destroy(self) -> Report:
-        return destroy(path_steps(self.config, self.clients), clock=PollingClock(), timeout=7200)
-
-    def make_ncc(self, name: str) -> str:
-        api = self.clients.account.network_connectivity
-        made = api.create_network_connectivity_configuration(
-            CreateNetworkConnectivityConfiguration(name=name, region=self.config.region)
-        )
-        assert made.network_connectivity_config_id
-        return made.network_connectivity_config_id
-
-    def attach(self, workspace: int, ncc: str) -> None:
-        self.clients.account.workspaces.update(
-            workspace, Workspace(network_connectivity_config_id=ncc), update_mask="network_connectivity_config_id"
-        )
-
-
-@pytest.fixture
-def ground(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "DATABRICKS_RUNTIME_VERSION", "DATABRICKS_CONFIG_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name, value in emulator.exports().items():
-        monkeypatch.setenv(name, value)
-    return Ground(emulator, tmp_path)
 
 
 def everything_takes_polls(emulator: Emulator, polls: int = 3) -> None:

@@ -6,94 +6,116 @@ one request (a retry budget of 1 s is the smallest that the SDK honours; 0 means
 
 from __future__ import annotations
 
+import base64
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config as BotocoreConfig
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    CredentialProvider,
-    CredentialResolver,
-    DeferredRefreshableCredentials,
-)
-from botocore.session import get_session
-from databricks.sdk import AccountClient
+from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.config import Config as DatabricksConfig
+from databricks.sdk.errors.base import DatabricksError
 
-from s3private.errors import ConfigError
+from s3private.credentials import assumed_role_session, refreshing_session, vended_on_compute
+from s3private.errors import ConfigError, PlatformError, RouteError
 from s3private.provision.config import ACCOUNT_HOST, PathConfig
 
 if TYPE_CHECKING:
     from types_boto3_ec2 import EC2Client
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
 
-_ROLE_SECONDS = 3600
-"""Above 1800: botocore refreshes 15 minutes before the end, so a shorter session is refreshed at every call."""
+_RETRIES = BotocoreConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretKeys:
+    """Where a job finds the account service principal's client id and secret: two keys of one secret scope."""
+
+    scope: str
+    client_id_key: str
+    client_secret_key: str
+
+
 class Clients:
-    ec2: EC2Client
-    elbv2: ElasticLoadBalancingv2Client
-    account: AccountClient
-    account_once: AccountClient
-    """Sends a request exactly once."""
+    """Clients for both sides of the path, each built when a step asks for it: who runs one side needs only its rights.
 
-
-def build_clients(config: PathConfig, base: boto3.Session | None = None) -> Clients:
-    """Clients for both sides of the path. `base`: the session whose credentials assume the role; None: the environment.
-
-    Raises ConfigError where the environment does not say who asks.
+    Building raises ConfigError where nothing says who asks, and PlatformError where Databricks will not hand it out.
     """
-    session = _data_account(config, base or boto3.Session(region_name=config.region))
-    retries = BotocoreConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
-    return Clients(
-        ec2=session.client("ec2", region_name=config.region, config=retries),
-        elbv2=session.client("elbv2", region_name=config.region, config=retries),
-        account=_account(config, retry_seconds=120),
-        account_once=_account(config, retry_seconds=1),
-    )
 
+    def __init__(self, config: PathConfig, secret_keys: SecretKeys | None = None) -> None:
+        self._config = config
+        self._secret_keys = secret_keys
 
-def _data_account(config: PathConfig, base: boto3.Session) -> boto3.Session:
-    if config.role_arn is None:
-        return base
-    source = base.get_credentials()
-    if source is None:
-        raise ConfigError(
-            f"no AWS credentials to assume {config.role_arn} with: set AWS_PROFILE, or "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    @cached_property
+    def ec2(self) -> EC2Client:
+        return self._data_account.client("ec2", region_name=self._config.region, config=_RETRIES)
+
+    @cached_property
+    def elbv2(self) -> ElasticLoadBalancingv2Client:
+        return self._data_account.client("elbv2", region_name=self._config.region, config=_RETRIES)
+
+    @cached_property
+    def account(self) -> AccountClient:
+        return self._account(retry_seconds=120)
+
+    @cached_property
+    def account_once(self) -> AccountClient:
+        """Sends a request exactly once."""
+        return self._account(retry_seconds=1)
+
+    @cached_property
+    def _data_account(self) -> boto3.Session:
+        config = self._config
+        base = _vended(config) if config.service_credential else boto3.Session(region_name=config.region)
+        if config.role_arn is None:
+            return base
+        try:
+            return assumed_role_session(base, config.role_arn, config.external_id, config.resource_name, config.region)
+        except RouteError as error:
+            raise ConfigError(str(error)) from error
+
+    @cached_property
+    def _login(self) -> tuple[str, str]:
+        """Client id and secret of a service principal that is an account admin."""
+        keys = self._secret_keys
+        if keys is not None:
+            workspace = _workspace(self._config)
+            return (
+                _secret(workspace, keys.scope, keys.client_id_key),
+                _secret(workspace, keys.scope, keys.client_secret_key),
+            )
+        client_id, secret = os.environ.get("DATABRICKS_CLIENT_ID"), os.environ.get("DATABRICKS_CLIENT_SECRET")
+        if not client_id or not secret:
+            raise ConfigError(
+                "no Databricks account credentials: set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service "
+                "principal that is an account admin; in a job, name them with --secret-scope"
+            )
+        return client_id, secret
+
+    def _account(self, *, retry_seconds: int) -> AccountClient:
+        client_id, secret = self._login
+        return AccountClient(
+            config=DatabricksConfig(
+                host=account_host(self._config),
+                account_id=self._config.databricks_account_id,
+                client_id=client_id,
+                client_secret=secret,
+                # Notebook-native auth would overwrite the host with the workspace's.
+                # https://github.com/databricks/databricks-sdk-py/issues/955
+                auth_type="oauth-m2m",
+                retry_timeout_seconds=retry_seconds,
+                http_timeout_seconds=60,
+                product="s3private",
+                product_version="0.1.0",
+            )
         )
-    extra: dict[str, Any] = {"RoleSessionName": config.resource_name, "DurationSeconds": _ROLE_SECONDS}
-    if config.external_id:
-        extra["ExternalId"] = config.external_id
-
-    def sts_client(service: str, **kwargs: Any) -> Any:
-        # The regional STS host: older botocore would call the global one.
-        kwargs["region_name"] = config.region
-        return base.client("sts", **kwargs)
-
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=sts_client, source_credentials=source, role_arn=config.role_arn, extra_args=extra
-    )
-    botocore_session = get_session()
-    botocore_session.register_component("credential_provider", CredentialResolver([_AssumedRole(fetcher)]))
-    return boto3.Session(botocore_session=botocore_session, region_name=config.region)
 
 
-class _AssumedRole(CredentialProvider):
-    """Asks for the role at the first request, and again before it runs out."""
-
-    METHOD = "assume-role"
-
-    def __init__(self, fetcher: AssumeRoleCredentialFetcher) -> None:
-        super().__init__()
-        self._fetcher = fetcher
-
-    def load(self) -> DeferredRefreshableCredentials:
-        return DeferredRefreshableCredentials(self._fetcher.fetch_credentials, self.METHOD)
+def build_clients(config: PathConfig, secret_keys: SecretKeys | None = None) -> Clients:
+    return Clients(config, secret_keys)
 
 
 def account_host(config: PathConfig) -> str:
@@ -108,25 +130,44 @@ def account_host(config: PathConfig) -> str:
     return os.environ.get("DATABRICKS_HOST") or ACCOUNT_HOST
 
 
-def _account(config: PathConfig, *, retry_seconds: int) -> AccountClient:
-    client_id, secret = os.environ.get("DATABRICKS_CLIENT_ID"), os.environ.get("DATABRICKS_CLIENT_SECRET")
-    if not client_id or not secret:
-        raise ConfigError(
-            "no Databricks account credentials: set DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service "
-            "principal that is an account admin"
-        )
-    return AccountClient(
-        config=DatabricksConfig(
-            host=account_host(config),
-            account_id=config.databricks_account_id,
-            client_id=client_id,
-            client_secret=secret,
-            # Notebook-native auth would overwrite the host with the workspace's.
-            # https://github.com/databricks/databricks-sdk-py/issues/955
-            auth_type="oauth-m2m",
-            retry_timeout_seconds=retry_seconds,
-            http_timeout_seconds=60,
-            product="s3private",
-            product_version="0.1.0",
-        )
-    )
+def _workspace(config: PathConfig) -> WorkspaceClient:
+    """Signs in by itself on Databricks compute; elsewhere as the SDK's own settings say.
+    https://databricks-sdk-py.readthedocs.io/en/latest/authentication.html"""
+    try:
+        return WorkspaceClient(host=config.workspace_host, product="s3private", product_version="0.1.0")
+    except ValueError as error:
+        raise ConfigError(f"no way into a Databricks workspace: {error}") from error
+
+
+def _secret(workspace: WorkspaceClient, scope: str, key: str) -> str:
+    try:
+        value = workspace.secrets.get_secret(scope, key).value or ""
+    except DatabricksError as error:
+        raise PlatformError(f"secret {key} of scope {scope}: {error.error_code}: {error}") from error
+    return base64.b64decode(value).decode()
+
+
+def _vended(config: PathConfig) -> boto3.Session:
+    """A session of `aws.service_credential`: from the compute where this runs, else asked of the workspace."""
+    name = config.service_credential or ""
+    provider = vended_on_compute(name)
+    if provider is not None:
+        return boto3.Session(botocore_session=provider, region_name=config.region)
+    workspace = _workspace(config)
+
+    def fetch() -> dict[str, str]:
+        try:
+            answer = workspace.credentials.generate_temporary_service_credential(name)
+        except DatabricksError as error:
+            raise PlatformError(f"service credential {name}: {error.error_code}: {error}") from error
+        keys = answer.aws_temp_credentials
+        if keys is None or answer.expiration_time is None:
+            raise ConfigError(f"aws.service_credential: {name} gives no AWS keys: it is for another cloud")
+        return {
+            "access_key": keys.access_key_id or "",
+            "secret_key": keys.secret_access_key or "",
+            "token": keys.session_token or "",
+            "expiry_time": datetime.fromtimestamp(answer.expiration_time / 1000, UTC).isoformat(),
+        }
+
+    return refreshing_session(fetch, "databricks-service-credential", config.region)

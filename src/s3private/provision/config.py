@@ -51,6 +51,8 @@ class PathConfig:
     domain_names: tuple[str, ...] = ()
     ncc_id: str | None = None
     account_host: str | None = None
+    workspace_host: str | None = None
+    service_credential: str | None = None
     route_service_credential: str | None = None
 
     @property
@@ -210,6 +212,7 @@ _KEYS: dict[str, tuple[str, Rule, bool]] = {
         _text(r"[\w+=,.@:/-]{2,1224}", "must be 2 to 1224 of A-Z a-z 0-9 +=,.@:/-"),
         False,
     ),
+    "aws.service_credential": ("service_credential", _CREDENTIAL, False),
     "aws.vpc_id": ("vpc_id", _text(r"vpc-[0-9a-f]{8,17}", "must be a VPC id, vpc-…"), True),
     "aws.subnet_ids": (
         "subnet_ids",
@@ -242,6 +245,7 @@ _KEYS: dict[str, tuple[str, Rule, bool]] = {
         True,
     ),
     "databricks.account_host": ("account_host", _text(r"https?://[^/\s]+", "must be https://<host>"), False),
+    "databricks.workspace_host": ("workspace_host", _text(r"https?://[^/\s]+", "must be https://<host>"), False),
     "databricks.workspace_ids": (
         "workspace_ids",
         _many(_workspace, least=0, most=50, rule="must be a list of at most 50 workspace ids"),

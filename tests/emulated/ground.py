@@ -1,0 +1,77 @@
+"""One path file and the clients of an operator's environment, on fresh emulated clouds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from databricks.sdk.service.provisioning import Workspace
+from databricks.sdk.service.settings import CreateNetworkConnectivityConfiguration
+
+from s3private.provision.clients import Clients
+from s3private.provision.config import PathConfig
+from s3private.provision.engine import Report, destroy, plan, provision
+from s3private.provision.steps import path_steps
+from s3private_emulator.emulator import Emulator
+
+PATHS = Path(__file__).parents[2] / "paths" / "demo.toml"
+
+
+class PollingClock:
+    """Time passes only by waiting, so a test with delays in polls never sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 0.001)
+
+
+class Ground:
+    """One path file, and the clients that an operator's environment gives for it."""
+
+    def __init__(self, emulator: Emulator, directory: Path) -> None:
+        self.emulator = emulator
+        self.directory = directory
+        self.route = directory / "demo.route.json"
+        self.file = directory / "demo.toml"
+        self.write()
+
+    def write(self, **replaced: str) -> None:
+        text = PATHS.read_text(encoding="utf-8").replace("routes/demo.route.json", str(self.route))
+        for old, new in replaced.items():
+            line = next(one for one in text.splitlines() if one.startswith(old))
+            text = text.replace(line, f"{old} = {new}")
+        self.file.write_text(text, encoding="utf-8")
+
+    @property
+    def config(self) -> PathConfig:
+        return PathConfig.load(self.file)
+
+    @property
+    def clients(self) -> Clients:
+        return Clients(self.config)
+
+    def plan(self) -> Report:
+        return plan(path_steps(self.config, self.clients))
+
+    def provision(self, timeout: float = 7200) -> Report:
+        return provision(path_steps(self.config, self.clients), clock=PollingClock(), timeout=timeout)
+
+    def destroy(self) -> Report:
+        return destroy(path_steps(self.config, self.clients), clock=PollingClock(), timeout=7200)
+
+    def make_ncc(self, name: str) -> str:
+        api = self.clients.account.network_connectivity
+        made = api.create_network_connectivity_configuration(
+            CreateNetworkConnectivityConfiguration(name=name, region=self.config.region)
+        )
+        assert made.network_connectivity_config_id
+        return made.network_connectivity_config_id
+
+    def attach(self, workspace: int, ncc: str) -> None:
+        self.clients.account.workspaces.update(
+            workspace, Workspace(network_connectivity_config_id=ncc), update_mask="network_connectivity_config_id"
+        )
