@@ -1,4 +1,4 @@
-"""The command line: plan, provision and destroy a path, list and read over it.
+"""The command line: plan, provision, destroy and verify a path.
 
 Exit codes: 0 settled, or a plan that can be done · 1 failed · 2 refused, nothing written · 3 run again ·
 130 interrupted.
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3private.errors import ConfigError, S3PrivateError
@@ -68,9 +71,18 @@ def parser() -> argparse.ArgumentParser:
         verb.add_argument(
             "--client-secret-key", metavar="KEY", default="client-secret", help="in that scope; default client-secret"
         )
+        verb.add_argument(
+            "--route-base",
+            metavar="DIRECTORY",
+            default="",
+            help="where a relative route.file begins, such as a volume's folder; default: the working directory",
+        )
     for verb in (provision, destroy):
         verb.add_argument("--timeout", type=duration, default=3600.0, help="how long to wait in all (default 60m)")
         verb.add_argument("--poll", type=duration, default=10.0, help="time between two looks (default 10s)")
+    verify = verbs.add_parser("verify", help="use the path once from here, and say what that proves")
+    verify.add_argument("route", help="the Route's file, as provision wrote it")
+    verify.add_argument("-o", "--output", choices=("table", "json"), default="table")
     return top
 
 
@@ -78,7 +90,8 @@ def _progress(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
 
 
-def _report(arguments: argparse.Namespace) -> tuple[Report, str]:
+def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
+    """Run what `parser` read; returns the Report and the path's name. Raises S3PrivateError."""
     try:
         importlib.import_module("databricks.sdk")
     except ImportError as error:
@@ -89,6 +102,7 @@ def _report(arguments: argparse.Namespace) -> tuple[Report, str]:
     from s3private.provision.steps import path_steps
 
     config = PathConfig.load(arguments.file)
+    config = replace(config, route_file=str(Path(arguments.route_base) / config.route_file))
     if arguments.verb == "destroy" and arguments.confirm != config.name:
         raise ConfigError(
             f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}"
@@ -109,11 +123,21 @@ def _report(arguments: argparse.Namespace) -> tuple[Report, str]:
     return report, config.name
 
 
+def _verify(arguments: argparse.Namespace) -> int:
+    from s3private.verification import verify
+
+    seen = verify(arguments.route)
+    print(json.dumps(seen.as_dict(), indent=2) if arguments.output == "json" else seen.as_table())
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = parser().parse_args(argv)
     try:
-        report, path = _report(arguments)
+        if arguments.verb == "verify":
+            return _verify(arguments)
+        report, path = report_of(arguments)
     except S3PrivateError as error:
         print(f"s3private: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,0 +1,65 @@
+"""How every job begins and ends: named parameters in; a table, one line of JSON and the wheel's version out.
+
+A failed job raises: the service shows the exception's text as the run's error, where the exit code of `sys.exit` would
+be all that a reader sees. https://docs.databricks.com/api/workspace/jobs/getrunoutput
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from s3private.errors import S3PrivateError
+
+SHOWN_ROWS = 100
+"""Rows of a table that are printed; all of them are in the output file."""
+
+
+class JobFailed(Exception):
+    """The one line that the run shows as its error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What a job has to say. reason: why it failed, or empty."""
+
+    table: str
+    result: dict[str, Any]
+    reason: str = ""
+
+
+class Parameters(argparse.ArgumentParser):
+    """A job's named parameters, `--name=value`. An empty value is none: a job's parameter is never absent."""
+
+    def error(self, message: str) -> NoReturn:
+        raise JobFailed(f"{self.prog}: {message}")
+
+
+def run_job(job: Callable[[argparse.Namespace], Ending], parameters: Parameters, argv: Sequence[str] | None) -> None:
+    """Run a job and print its ending. Raises JobFailed."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        ending = job(parameters.parse_args(argv))
+    except (S3PrivateError, BotoCoreError, ClientError) as error:
+        reason = str(error)
+        ending = Ending(table=f"{parameters.prog}: {reason}", result={"outcome": "failed"}, reason=reason)
+    wheel = version("s3private")
+    result = {"job": parameters.prog, **ending.result, "message": ending.reason, "wheel": wheel}
+    print(ending.table, json.dumps(result, ensure_ascii=False), f"s3private {wheel}", sep="\n\n", flush=True)
+    if ending.reason:
+        raise JobFailed(ending.reason)
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Rows under a header, at most SHOWN_ROWS of them, and how many more there are."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows[:SHOWN_ROWS])]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    if len(rows) > SHOWN_ROWS:
+        lines.append(f"… and {len(rows) - SHOWN_ROWS} more")
+    return "\n".join(lines)

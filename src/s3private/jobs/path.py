@@ -1,0 +1,65 @@
+"""Jobs `plan`, `provision` and `destroy`: the command line's verbs, ended as jobs end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from s3private import cli
+from s3private.jobs.ending import Ending, Parameters, run_job
+from s3private.provision.engine import Outcome
+from s3private.provision.render import as_json, as_table
+
+
+def plan(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises JobFailed."""
+    run_job(_walk, _parameters("plan"), argv)
+
+
+def provision(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises JobFailed."""
+    parameters = _parameters("provision")
+    parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
+    parameters.add_argument("--timeout", type=cli.duration, default=5400.0)
+    run_job(_walk, parameters, argv)
+
+
+def destroy(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises JobFailed."""
+    parameters = _parameters("destroy")
+    parameters.add_argument("--confirm", required=True, help="the path's name")
+    parameters.add_argument("--timeout", type=cli.duration, default=5400.0)
+    run_job(_walk, parameters, argv)
+
+
+def _parameters(verb: str) -> Parameters:
+    parameters = Parameters(prog=verb)
+    parameters.set_defaults(verb=verb)
+    parameters.add_argument("--path-file", required=True)
+    parameters.add_argument("--volume", required=True, help="where a relative route.file begins")
+    parameters.add_argument("--secret-scope", required=True)
+    parameters.add_argument("--client-id-key", default="client-id")
+    parameters.add_argument("--client-secret-key", default="client-secret")
+    return parameters
+
+
+def _walk(given: argparse.Namespace) -> Ending:
+    words = [
+        given.verb,
+        given.path_file,
+        f"--route-base={given.volume}",
+        f"--secret-scope={given.secret_scope}",
+        f"--client-id-key={given.client_id_key}",
+        f"--client-secret-key={given.client_secret_key}",
+    ]
+    if "timeout" in given:
+        words.append(f"--timeout={given.timeout}")
+    if "confirm" in given:
+        words.append(f"--confirm={given.confirm}")
+    if getattr(given, "dry_run", "false") == "true":
+        words.append("--dry-run")
+    report, path = cli.report_of(cli.parser().parse_args(words))
+    settled = report.outcome in (Outcome.SETTLED, Outcome.PLANNED)
+    reason = "" if settled else f"{report.outcome}: {report.message}"
+    return Ending(table=as_table(report, path), result=json.loads(as_json(report, path)), reason=reason)

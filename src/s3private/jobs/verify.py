@@ -1,0 +1,43 @@
+"""Job `verify`: use the path once from this compute, and say what that proves."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from s3private.errors import NotYet
+from s3private.jobs.ending import Ending, Parameters, run_job
+from s3private.jobs.place import in_volume, route_of_path_file
+from s3private.verification import verify
+
+_PAUSE_SECONDS = 15.0
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises JobFailed."""
+    parameters = Parameters(prog="verify")
+    parameters.add_argument("--path-file", required=True)
+    parameters.add_argument("--volume", required=True, help="where a relative route.file begins")
+    parameters.add_argument("--wait-minutes", type=float, default=0.0)
+    parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
+    run_job(_verify, parameters, argv)
+
+
+def _verify(arguments: argparse.Namespace) -> Ending:
+    if arguments.dry_run == "true":
+        return Ending(
+            table="verify: a dry run wrote nothing, so there is nothing to verify", result={"outcome": "skipped"}
+        )
+    route = in_volume(arguments.volume, route_of_path_file(arguments.path_file))
+    until = time.monotonic() + arguments.wait_minutes * 60
+    while True:
+        try:
+            seen = verify(route)
+        except NotYet as error:
+            if time.monotonic() + _PAUSE_SECONDS > until:
+                raise
+            print(f"verify: not yet: {error}", flush=True)
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return Ending(table=seen.as_table(), result={"outcome": "verified", **seen.as_dict()})

@@ -1,0 +1,155 @@
+"""`verify(route)` walks the path once as a client does, and says what that proves and what it does not.
+
+A working read alone proves nothing: without a deny in the bucket policy a plain client reaches S3 by other ways too.
+What is seen here is the one host that the guarded client may talk to: what its name resolves to, what answered, whose
+certificate it showed, and one key of each bucket.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from s3private.client import connect
+from s3private.errors import NotYet, PlatformError, ReadError
+from s3private.route import Route
+
+if TYPE_CHECKING:
+    import boto3
+
+_CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """What answered at the Route's host.
+
+    resolved: every address of the name. address: the one that was connected to. names: those of its certificate, which
+    was verified. protocol: such as TLSv1.3.
+    """
+
+    resolved: tuple[str, ...]
+    address: str
+    names: tuple[str, ...]
+    protocol: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketSeen:
+    """One listing of one key. key: the first, or None where the bucket is empty. request_id: S3's own."""
+
+    bucket: str
+    key: str | None
+    request_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """The path as it was just used; it is only made when everything answered."""
+
+    route: Route
+    peer: Peer
+    buckets: tuple[BucketSeen, ...]
+
+    @property
+    def proves(self) -> tuple[str, ...]:
+        return (
+            f"{self.route.host} is reached from here, and is S3: its certificate is verified for that name",
+            "the listings went to that host only: this client refuses every other before it sends",
+            f"S3 let these credentials list through {self.route.vpc_endpoint_id}",
+        )
+
+    @property
+    def proves_not(self) -> tuple[str, ...]:
+        ids = ", ".join(seen.request_id for seen in self.buckets)
+        return (
+            "that other clients on this compute go this way: boto3 without a Route does not",
+            "that the buckets are closed to other ways: only a deny on aws:SourceVpce in the bucket policy does that",
+            f"what S3 recorded: CloudTrail's data events for request {ids} name the vpcEndpointId",
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Data for JSON."""
+        return {
+            "path": self.route.path,
+            "host": self.route.host,
+            "vpc_endpoint_id": self.route.vpc_endpoint_id,
+            "peer": asdict(self.peer),
+            "buckets": [asdict(seen) for seen in self.buckets],
+            "proves": list(self.proves),
+            "proves_not": list(self.proves_not),
+        }
+
+    def as_table(self) -> str:
+        """Lines for people."""
+        lines = [
+            f"path         {self.route.path}",
+            f"host         {self.route.host}",
+            f"resolves to  {', '.join(self.peer.resolved)}",
+            f"connected    {self.peer.address} ({self.peer.protocol})",
+            f"certificate  {', '.join(self.peer.names)}",
+            *(f"listed       s3://{seen.bucket}/{seen.key or ' (empty)'}" for seen in self.buckets),
+            *(f"proves       {line}" for line in self.proves),
+            *(f"proves not   {line}" for line in self.proves_not),
+        ]
+        return "\n".join(lines)
+
+
+def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | None = None) -> Verified:
+    """Use the path once: resolve, connect, read the certificate, list one key of each bucket.
+
+    session: whose credentials sign; default as in `connect`. Raises RouteError where the Route or its credentials
+    cannot be had; NotYet where the host does not resolve or does not answer from here (a new path takes about ten
+    minutes to reach serverless); PlatformError where what answers is not S3; ReadError where S3 refuses a listing.
+    https://docs.databricks.com/aws/en/security/network/serverless-network-security/pl-to-internal-network
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    chosen = route if isinstance(route, Route) else Route.load(route)
+    s3 = connect(chosen, session=session)
+    peer = _peer(chosen)
+    buckets = []
+    for bucket in chosen.buckets:
+        try:
+            answer = s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
+        except ClientError as error:
+            said = error.response.get("Error", {})
+            raise ReadError(f"s3://{bucket}/: {said.get('Code')}: {said.get('Message')}") from error
+        except BotoCoreError as error:
+            raise ReadError(f"s3://{bucket}/: {error}") from error
+        first = answer.get("Contents", [])[:1]
+        request_id = answer["ResponseMetadata"].get("RequestId", "")
+        buckets.append(BucketSeen(bucket=bucket, key=first[0]["Key"] if first else None, request_id=request_id))
+    return Verified(route=chosen, peer=peer, buckets=tuple(buckets))
+
+
+def _peer(route: Route) -> Peer:
+    port = urlsplit(route.endpoint_url).port or 443
+    later = (
+        "A new or changed path takes about ten minutes to reach serverless compute, and running compute keeps its old "
+        "DNS: run this again, as a new task or session"
+    )
+    try:
+        found = socket.getaddrinfo(route.host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise NotYet(f"{route.host} does not resolve here: {error.strerror or error}. {later}") from error
+    trusted = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+    try:
+        with (
+            socket.create_connection((route.host, port), timeout=_CONNECT_SECONDS) as plain,
+            trusted.wrap_socket(plain, server_hostname=route.host) as secure,
+        ):
+            address = str(secure.getpeername()[0])
+            certificate: dict[str, Any] = secure.getpeercert() or {}
+            protocol = secure.version() or ""
+    except ssl.SSLCertVerificationError as error:
+        raise PlatformError(f"{route.host}: what answers is not S3's endpoint: {error.verify_message}") from error
+    except OSError as error:
+        raise NotYet(f"{route.host} does not answer here: {error}. {later}") from error
+    names = tuple(name for kind, name in certificate.get("subjectAltName", ()) if kind == "DNS")
+    resolved = tuple(dict.fromkeys(str(place[4][0]) for place in found))
+    return Peer(resolved=resolved, address=address, names=names, protocol=protocol)

@@ -1,0 +1,168 @@
+"""The jobs' entry points, run on serverless compute over an emulated path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import MagicMock
+
+import pytest
+
+from bundle.conftest import PATH_FILE, Site, result
+from s3private.errors import ReadError
+from s3private.jobs import ending, path, rows
+from s3private.jobs.ending import JobFailed
+from s3private.route import Route
+
+ROUTE = "routes/demo.route.json"
+
+
+def test_list_prints_the_keys_that_are_there_and_writes_them_to_the_volume(site: Site) -> None:
+    done = site.job("list", route=ROUTE, output="results/list.jsonl", bucket="", prefix="", limit="", table="")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[1 : 1 + len(site.objects)]] == sorted(site.objects)
+    assert done.stdout.splitlines()[-1] == f"s3private {version('s3private')}"
+    said = result(done)
+    assert (said["objects"], said["bytes"]) == (len(site.objects), sum(map(len, site.objects.values())))
+    rows = [json.loads(line) for line in (site.volume / "results/list.jsonl").read_text("utf-8").splitlines()]
+    assert {row["key"]: row["size"] for row in rows} == {key: len(body) for key, body in site.objects.items()}
+
+
+def test_list_takes_prefix_glob_and_limit(site: Site) -> None:
+    done = site.job(
+        "list", route=ROUTE, output="few.jsonl", bucket=site.bucket, prefix="2026/", glob="*.csv", limit="1"
+    )
+    assert result(done)["objects"] == 1
+    assert "2026/01/orders.csv" in done.stdout
+    assert "2026/02/orders.csv" not in done.stdout
+
+
+def test_read_writes_the_bytes_that_are_there_and_says_their_checksums(site: Site) -> None:
+    done = site.job("read", route=ROUTE, output="results/read", bucket="", prefix="", limit="", table="")
+    assert done.returncode == 0, done.stderr
+    for key, body in site.objects.items():
+        assert (site.volume / "results/read" / site.bucket / key).read_bytes() == body
+        assert hashlib.sha256(body).hexdigest() in done.stdout
+    assert result(done)["objects"] == len(site.objects)
+
+
+def test_verify_says_what_answered_and_what_that_proves_and_does_not(site: Site) -> None:
+    done = site.job("verify", path_file=str(PATH_FILE))
+    assert done.returncode == 0, done.stderr
+    route = Route.load(site.volume / ROUTE)
+    said = result(done)
+    assert (said["outcome"], said["host"]) == ("verified", route.host)
+    peer, buckets = said["peer"], said["buckets"]
+    assert isinstance(peer, dict)
+    assert isinstance(buckets, list)
+    assert peer["address"].startswith("127.")
+    assert any(name.startswith("bucket.vpce-") for name in peer["names"])
+    assert [(b["bucket"], b["key"]) for b in buckets] == [(site.bucket, min(site.objects))]
+    assert all(b["request_id"] for b in buckets)
+    assert "proves not" in done.stdout
+
+
+def test_verify_waits_and_then_says_run_again_where_the_host_does_not_answer(site: Site) -> None:
+    other = site.emulator.world.workspaces[1].id
+    assert other  # its NCC is not attached, so the host is not carried there
+    route = Route.load(site.volume / ROUTE)
+    (site.volume / "other.toml").write_text('[route]\nfile = "other.route.json"\n', encoding="utf-8")
+    broken = route.to_json().replace(route.host, "bucket.vpce-0f-none.s3.ap-northeast-1.vpce.amazonaws.com")
+    (site.volume / "other.route.json").write_text(broken, encoding="utf-8")
+    done = site.job("verify", path_file=str(site.volume / "other.toml"))
+    assert done.returncode == 1
+    assert "does not resolve here" in done.stderr.splitlines()[-1]
+    assert result(done)["outcome"] == "failed"
+
+
+@pytest.mark.parametrize("module", ["list", "read"])
+def test_what_s3_refuses_is_one_line(site: Site, module: str) -> None:
+    done = site.job(module, route=ROUTE, output="x", bucket="hr-records")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "JobFailed" in last
+    assert "hr-records" in last
+    assert "AccessDenied" in last
+    assert "During handling" not in done.stderr
+
+
+def test_a_route_that_is_not_there_is_one_line(site: Site) -> None:
+    done = site.job("list", route="routes/none.route.json", output="x")
+    assert "cannot read the route" in done.stderr.splitlines()[-1]
+    assert "s3private provision" in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def operator(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr("os.environ", site.environment())
+    return site
+
+
+def test_plan_and_provision_of_a_settled_path_have_nothing_to_do(
+    operator: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [f"--path-file={PATH_FILE}", f"--volume={operator.volume}", "--secret-scope="]
+    for entry_point, more in (
+        (path.plan, []),
+        (path.provision, ["--dry-run=true"]),
+        (path.provision, ["--timeout=1m"]),
+    ):
+        entry_point([*common, *more])
+        assert '"outcome": "settled"' in capsys.readouterr().out
+
+
+def test_destroy_refuses_another_name(operator: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    mark = operator.emulator.log.mark()
+    with pytest.raises(JobFailed, match="add --confirm demo") as refused:
+        path.destroy([f"--path-file={PATH_FILE}", f"--volume={operator.volume}", "--secret-scope=", "--confirm=prod"])
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+    assert operator.emulator.log.since(mark) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("[path]\nname = 'x'\n", "path.name: must be 3 to 20"), ("[pat]\n", "unknown section"), ("path = ", "not TOML")],
+)
+def test_a_broken_path_file_is_the_runs_one_line_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, reason: str
+) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(JobFailed, match=reason) as failed:
+        path.provision([f"--path-file={file}", "--volume=/Volumes/a/b/c", "--secret-scope="])
+    assert "\n" not in str(failed.value)
+    assert str(file) in str(failed.value)
+    assert failed.value.__context__ is None
+    assert '"outcome": "failed"' in capsys.readouterr().out
+
+
+def test_a_wrong_parameter_is_the_runs_reason() -> None:
+    with pytest.raises(JobFailed, match=r"provision: .*--timeout: not a duration: 'soon'"):
+        path.provision(["--path-file=x", "--volume=y", "--secret-scope=", "--timeout=soon"])
+
+
+def test_rows_replace_the_named_table_and_sparks_refusal_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark is the serverless compute's own; what is asked of it is recorded here."""
+    spark, errors = MagicMock(), ModuleType("pyspark.errors")
+    refusal = type("PySparkException", (Exception,), {})
+    vars(errors)["PySparkException"] = refusal
+    monkeypatch.setitem(sys.modules, "pyspark.sql", spark)
+    monkeypatch.setitem(sys.modules, "pyspark.errors", errors)
+    rows.write_table("main.s3private.listing", [{"key": "a"}], "key string")
+    create = spark.SparkSession.builder.getOrCreate.return_value.createDataFrame
+    create.assert_called_once_with([{"key": "a"}], "key string")
+    save = create.return_value.write.mode.return_value.option.return_value.saveAsTable
+    save.assert_called_once_with("main.s3private.listing")
+    save.side_effect = refusal("[TABLE_OR_VIEW_NOT_FOUND] no catalog\nat java")
+    with pytest.raises(ReadError, match=r"cannot write table main\.none\.t: \[TABLE_OR_VIEW_NOT_FOUND\] no catalog$"):
+        rows.write_table("main.none.t", [], "key string")
+
+
+def test_a_long_table_is_cut_and_says_so() -> None:
+    lines = ending.columns(("N",), [(n,) for n in range(ending.SHOWN_ROWS + 7)]).splitlines()
+    assert len(lines) == 1 + ending.SHOWN_ROWS + 1
+    assert lines[-1] == "… and 7 more"
