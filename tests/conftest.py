@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """Fresh clouds in which nothing takes time. What the emulator does not know, or fails at, fails the test."""
+    """Fresh clouds in which nothing takes time. What the emulator does not know, or fails at, fails the test; so does a
+    fault that never came to pass."""
     # Imported here: the clouds take a second to load, and most unit tests need none.
     from s3private_emulator.emulator import Emulator
 
@@ -19,3 +20,5 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
     unknown = [f"{request.service} {request.operation}" for request in emulator.log.unknown()]
     assert not unknown, f"the emulator was asked what it does not know: {unknown}"
+    unstruck = [str(planned) for planned in emulator.faults.unstruck()] + [str(e) for e in emulator.delays.endings()]
+    assert not unstruck, f"what was to go wrong never did: {unstruck}"

@@ -1,60 +1,213 @@
 """`connect(route)` gives a real boto3 S3 client that can go no other way: there is no fallback.
 
 A request for any host but the Route's is refused before it is sent. Endpoints and proxies of the environment are
-ignored. TLS is always verified (`AWS_CA_BUNDLE` is respected); there is no switch for it.
+ignored, and `explain(s3)` says so. TLS is always verified (`AWS_CA_BUNDLE` is respected); there is no switch for it.
 """
 
 from __future__ import annotations
 
 import os
-import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary, ref
 
+from s3private.credentials import assumed_role_session, base_session
 from s3private.errors import OutsideRoute, RouteError
 from s3private.route import Route
+from s3private.sockets import keep_alive_options
+from s3private.wire import Wire
 
 if TYPE_CHECKING:
     import boto3
     from types_boto3_s3 import S3Client
 
+ROUTES_VARIABLE = "S3PRIVATE_ROUTES"
+"""The environment variable that names the directory in which `connect("demo")` finds demo.route.json."""
 
-_CONFIG: dict[str, Any] = {
-    "signature_version": "s3v4",
-    "s3": {"addressing_style": "path"},
-    "ignore_configured_endpoint_urls": True,
-    "proxies": {},
-    "retries": {"mode": "standard", "total_max_attempts": 4},
-    "connect_timeout": 10,
-    "read_timeout": 60,
-    "tcp_keepalive": True,
-    "max_pool_connections": 32,
-}
+CONNECTIONS = 64
+
+_IGNORED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 
 
-def connect(route: Route | str | os.PathLike[str], *, session: boto3.Session | None = None) -> S3Client:
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a client was made, to make it again in a worker process: it pickles, and holds no key.
+
+    A worker finds its own credentials, in the same way: service credential, role, or environment.
+    """
+
+    route: Route
+    service_credential: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    lean: bool = True
+
+    def connect(self) -> S3Client:
+        options = {name: value for name, value in asdict(self).items() if name != "route"}
+        return connect(self.route, **options)
+
+
+@dataclass(frozen=True)
+class _Connected:
+    recipe: Recipe | None
+    route: Route
+    wire: Wire | None
+    session: Any
+
+
+_CONNECTED: WeakKeyDictionary[Any, _Connected] = WeakKeyDictionary()
+
+
+def connect(
+    route: Route | str | os.PathLike[str],
+    *,
+    session: boto3.Session | None = None,
+    service_credential: str | None = None,
+    role_arn: str | None = None,
+    external_id: str | None = None,
+    connect_timeout: float = 10.0,
+    read_timeout: float = 60.0,
+    lean: bool = True,
+) -> S3Client:
     """A boto3 S3 client for the Route's host alone, safe to share between threads.
 
-    route: a Route, or the file that provisioning wrote. session: whose credentials sign; default: the Route's Unity
-    Catalog service credential where it names one, else boto3's usual search.
+    route: a Route; the file that provisioning wrote; or a path's bare name, looked up as `<name>.route.json` in the
+    directory that the environment variable S3PRIVATE_ROUTES names.
+    session: whose credentials sign. service_credential: the Unity Catalog service credential that signs instead;
+    default: the Route's, else boto3's usual search. role_arn, external_id: a role to assume with those.
+    connect_timeout, read_timeout: seconds to the connection, and without a byte.
+    lean: let listing and reading speak to the Route's host with their own GETs, signed with the same credentials;
+    False sends everything through boto3.
 
     Raises RouteError when the Route cannot be read or its service credential cannot be had here. Its calls raise
     OutsideRoute for another host, and botocore's own errors otherwise.
     Path style: `bucket.vpce-…` serves every bucket in it; virtual style would make another host.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
     """
-    from boto3 import Session
     from botocore.config import Config
 
-    chosen = route if isinstance(route, Route) else Route.load(route)
+    chosen = _find(route)
+    recipe = None
     if session is None:
-        credential = chosen.service_credential
-        session = Session(botocore_session=_service_credential(credential)) if credential else Session()
-    s3 = session.client("s3", region_name=chosen.region, endpoint_url=chosen.endpoint_url, config=Config(**_CONFIG))
-    guard = _Guard(chosen)
+        recipe = Recipe(
+            route=chosen,
+            service_credential=service_credential or chosen.service_credential,
+            role_arn=role_arn,
+            external_id=external_id,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            lean=lean,
+        )
+        session = base_session(recipe.service_credential, chosen.region)
+    elif service_credential:
+        raise RouteError("give connect a session or a service_credential, not both")
+    if role_arn:
+        session = assumed_role_session(session, role_arn, external_id, f"s3private-{chosen.path}", chosen.region)
+    options: dict[str, Any] = {
+        "signature_version": "s3v4",
+        "s3": {"addressing_style": "path"},
+        "ignore_configured_endpoint_urls": True,
+        "proxies": {},
+        "retries": {"mode": "standard", "total_max_attempts": 4},
+        "connect_timeout": connect_timeout,
+        "read_timeout": read_timeout,
+        "tcp_keepalive": True,
+        "max_pool_connections": CONNECTIONS,
+    }
+    s3 = session.client("s3", region_name=chosen.region, endpoint_url=chosen.endpoint_url, config=Config(**options))
+    _keep_alive(s3, chosen.idle_timeout_seconds)
+    s3.meta.events.register_first("before-send.s3", _Idle(s3, chosen.idle_timeout_seconds / 2))
     # Last of all handlers before the wire, so that nothing can change the host after it was looked at.
-    s3.meta.events.register_last("before-send.s3", guard)
+    s3.meta.events.register_last("before-send.s3", _Guard(chosen))
+    wire = _wire(chosen, session, s3, connect_timeout, read_timeout) if lean else None
+    _CONNECTED[s3] = _Connected(recipe, chosen, wire, session)
     return s3
+
+
+def recipe(s3: S3Client) -> Recipe:
+    """How `s3` was made: pickle it, send it to a worker, and `.connect()` there.
+
+    Raises RouteError for a client that was made from a session, or not by `connect`: its keys stay here.
+    """
+    known = _CONNECTED.get(s3)
+    if known is None or known.recipe is None:
+        raise RouteError(
+            "this client cannot be made again elsewhere: it was made from a session, or not by s3private.connect. "
+            "Give connect a service_credential or a role_arn, or nothing"
+        )
+    return known.recipe
+
+
+def explain(s3: S3Client) -> str:
+    """Where `s3` goes, who signs, and what of the environment it ignores: one fact per line, no secret.
+
+    Raises RouteError for a client that `connect` did not make.
+    """
+    known = _CONNECTED.get(s3)
+    if known is None:
+        raise RouteError("this client was not made by s3private.connect: nothing is known of where it goes")
+    route = known.route
+    credentials = known.session.get_credentials()
+    ignored = [name for name in _IGNORED if os.environ.get(name)]
+    lines = [
+        f"path            {route.path}",
+        f"host            {route.host}, and no other",
+        f"region          {route.region} (signed for)",
+        f"vpc endpoint    {route.vpc_endpoint_id} (what aws:SourceVpce is to S3)",
+        f"buckets         {', '.join(route.buckets)}",
+        f"credentials     {credentials.method if credentials else 'none found'}",
+        f"own GETs        {'on' if known.wire else 'off: everything goes through boto3'}",
+        f"ignored         {', '.join(ignored) or 'nothing was set'}",
+    ]
+    return "\n".join(lines)
+
+
+def wire_of(s3: S3Client) -> Wire | None:
+    """The lean transport beside `s3`; None for a client that has none, or that `connect` did not make."""
+    known = _CONNECTED.get(s3)
+    return known.wire if known is not None else None
+
+
+def _wire(
+    route: Route, session: boto3.Session, s3: S3Client, connect_timeout: float, read_timeout: float
+) -> Wire | None:
+    """None where botocore does not say what it verifies the server's certificate against: then it goes alone."""
+    endpoint: Any = getattr(s3, "_endpoint", None)
+    verify = getattr(getattr(endpoint, "http_session", None), "_verify", None)
+    if verify is not True and not isinstance(verify, str):
+        return None
+    config: Any = s3.meta.config
+    return Wire(route, session, verify, connect_timeout, read_timeout, config.user_agent)
+
+
+def _find(route: Route | str | os.PathLike[str]) -> Route:
+    if isinstance(route, Route):
+        return route
+    text = os.fspath(route)
+    if os.sep in text or text.endswith(".json"):
+        return Route.load(text)
+    directory = os.environ.get(ROUTES_VARIABLE)
+    if not directory:
+        raise RouteError(
+            f"no route {text!r}: a bare name is looked up in the directory that {ROUTES_VARIABLE} names, and it is "
+            "not set. Set it, or give the route's file"
+        )
+    return Route.load(Path(directory) / f"{text}.route.json")
+
+
+def _keep_alive(s3: S3Client, idle_timeout: float) -> None:
+    """botocore's `tcp_keepalive` leaves the kernel's two hours in place, and has no option for the time.
+    https://github.com/boto/botocore/issues/2916"""
+    endpoint: Any = getattr(s3, "_endpoint", None)
+    options = getattr(getattr(endpoint, "http_session", None), "_socket_options", None)
+    if isinstance(options, list):
+        options[:] = keep_alive_options(idle_timeout)
 
 
 class _Guard:
@@ -70,25 +223,22 @@ class _Guard:
             )
 
 
+class _Idle:
+    """Drops the pool's sockets when nothing was sent for so long that the load balancer may have forgotten them."""
+
+    def __init__(self, s3: S3Client, limit: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._s3 = ref(s3)
+        self._limit = limit
+        self._now = now
+        self._last = now()
+
+    def __call__(self, **_kwargs: Any) -> None:
+        last, self._last = self._last, self._now()
+        s3 = self._s3()
+        if s3 is not None and self._last - last > self._limit:
+            s3.close()
+
+
 def _origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or 443
-
-
-def _service_credential(name: str) -> Any:
-    """A refreshing botocore session for a Unity Catalog service credential; `dbutils` is there on Databricks compute.
-    https://docs.databricks.com/aws/en/connect/unity-catalog/cloud-services/use-service-credentials"""
-    dbutils = _dbutils()
-    if dbutils is None:
-        raise RouteError(
-            f"the route reads with the Unity Catalog service credential {name}, which is to be had on Databricks "
-            "compute only; elsewhere give connect(route, session=boto3.Session(...))"
-        )
-    return dbutils.credentials.getServiceCredentialsProvider(name)
-
-
-def _dbutils() -> Any | None:
-    """The notebook's own: IPython is what Databricks notebooks and jobs run in, and is not loaded elsewhere."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell.user_ns.get("dbutils") if shell is not None else None

@@ -1,8 +1,12 @@
-"""The emulator's own door, under `/_emulator/`: what the clouds were asked, how long things take, who is in the world.
+"""The emulator's own door, under `/_emulator/`: what the clouds were asked, how long things take, what goes
+wrong, who is in the world.
 
 GET  /_emulator/world
 GET  /_emulator/requests[?since=<mark>]
 GET  /_emulator/delays      PUT {"rule-established": "3 polls", ...}
+GET  /_emulator/faults      POST {"operation": "ec2:CreateVpcEndpoint", "fault": "reply-lost", ...}, or a list
+                            DELETE forgets them all
+POST /_emulator/endings     {"takes": "rule-endpoint-id", "state": "CREATE_FAILED", "message": "..."}, or a list
 POST /_emulator/stranger    {"service_name": "com.amazonaws.vpce...."}
 GET  /_emulator/resolve?from=<place>&name=<host>
 GET  /_emulator/reach?from=<place>&via=<via>&port=<port>
@@ -12,12 +16,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.wrappers import Request, Response
 
-from s3private_emulator.delays import Delay, Delays, Takes
+from s3private_emulator.delays import Delay, Delays, Ending, Takes
+from s3private_emulator.faults import Faults, Planned
 from s3private_emulator.log import RequestLog
 from s3private_emulator.network import Network
 from s3private_emulator.place import Place
@@ -38,18 +44,22 @@ class Control:
         world: Callable[[], Answer],
         log: RequestLog,
         delays: Delays,
+        faults: Faults,
         network: Network,
         stranger: Callable[[str], str],
     ) -> None:
         self._world = world
         self._log = log
         self._delays = delays
+        self._faults = faults
         self._network = network
         self._stranger = stranger
         self._routes: dict[str, dict[str, Callable[[Request], Answer]]] = {
             "/_emulator/world": {"GET": lambda _request: self._world()},
             "/_emulator/requests": {"GET": self._requests},
             "/_emulator/delays": {"GET": self._get_delays, "PUT": self._put_delays},
+            "/_emulator/faults": {"GET": self._get_faults, "POST": self._post_faults, "DELETE": self._delete_faults},
+            "/_emulator/endings": {"POST": self._post_endings},
             "/_emulator/stranger": {"POST": self._post_stranger},
             "/_emulator/resolve": {"GET": self._resolve},
             "/_emulator/reach": {"GET": self._reach},
@@ -93,6 +103,30 @@ class Control:
             self._delays.set(takes, delay)
         return self._get_delays(request)
 
+    def _get_faults(self, _request: Request) -> Answer:
+        faults = [planned.as_dict() for planned in self._faults.every()]
+        return {"faults": faults, "endings": [asdict(ending) for ending in self._delays.endings()]}
+
+    def _post_faults(self, request: Request) -> Answer:
+        try:
+            self._faults.add(*[Planned.parse(one) for one in _bodies(request)])
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        return self._get_faults(request)
+
+    def _delete_faults(self, request: Request) -> Answer:
+        self._faults.clear()
+        self._delays.forget_endings()
+        return self._get_faults(request)
+
+    def _post_endings(self, request: Request) -> Answer:
+        try:
+            endings = [Ending(**{**one, "takes": Takes(one.get("takes", ""))}) for one in _bodies(request)]
+        except (TypeError, ValueError) as error:
+            raise BadRequest(str(error)) from error
+        self._delays.end_badly(*endings)
+        return self._get_faults(request)
+
     def _post_stranger(self, request: Request) -> Answer:
         service_name = _body(request).get("service_name")
         if not isinstance(service_name, str):
@@ -123,6 +157,15 @@ def _place(request: Request) -> Place:
         return Place.parse(request.args.get("from", ""))
     except ValueError as error:
         raise BadRequest(str(error)) from error
+
+
+def _bodies(request: Request) -> list[Answer]:
+    """One JSON object, or a list of them."""
+    body = request.get_json(force=True)
+    every = body if isinstance(body, list) else [body]
+    if not all(isinstance(one, dict) for one in every):
+        raise BadRequest("a JSON object is expected, or a list of them")
+    return every
 
 
 def _body(request: Request) -> Answer:

@@ -1,4 +1,4 @@
-"""How long each state of the clouds lasts: at once, n reads, or seconds; chosen per test.
+"""How long each state of the clouds lasts, at once, n reads, or seconds, and how it ends; chosen per test.
 
 A resource that takes time holds a `Transition`. Every read of the resource's state by a client calls `reached()`, and a
 `polls(n)` transition is reached after n such reads, so that code which waits can be tested without anybody sleeping.
@@ -56,8 +56,39 @@ class Delay:
         return " and ".join(polls + seconds) or "immediate"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """A change that ends badly: the state's word in the platform's spelling, and what the platform says of it."""
+
+    takes: Takes
+    state: str
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        words = ENDINGS.get(self.takes, ())
+        if self.state not in words:
+            known = ", ".join(words) or "it should, and no other way"
+            raise ValueError(f"{self.takes} does not end as {self.state!r}; it may end as {known}")
+
+
+ENDINGS: Mapping[Takes, tuple[str, ...]] = {
+    Takes.ENDPOINT_AVAILABLE: ("failed", "rejected", "expired"),
+    Takes.LOAD_BALANCER_ACTIVE: ("failed", "active_impaired"),
+    Takes.SERVICE_AVAILABLE: ("Failed",),
+    Takes.RULE_ENDPOINT_ID: ("CREATE_FAILED", "REJECTED", "EXPIRED"),
+    Takes.RULE_ESTABLISHED: ("DISCONNECTED",),
+}
+"""https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html
+https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerState.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ServiceConfiguration.html
+https://docs.databricks.com/api/networking/v1/private-endpoint-rule/object.md"""
+
+
 class Transition:
-    def __init__(self, delay: Delay, clock: Clock) -> None:
+    """`ending`: None when it ends as it should."""
+
+    def __init__(self, delay: Delay, clock: Clock, ending: Ending | None = None) -> None:
+        self.ending = ending
         self._delay = delay
         self._clock = clock
         self._began = clock.now()
@@ -80,6 +111,7 @@ class Delays:
     def __init__(self, clock: Clock, delays: Mapping[Takes, Delay] | None = None) -> None:
         self.clock = clock
         self._delays: dict[Takes, Delay] = dict(delays or {})
+        self._endings: list[Ending] = []
 
     def set(self, takes: Takes, delay: Delay) -> None:
         self._delays[takes] = delay
@@ -88,5 +120,19 @@ class Delays:
         """Every one, named or not."""
         return {takes: self._delays.get(takes, Delay()) for takes in Takes}
 
+    def end_badly(self, *endings: Ending) -> None:
+        """Each holds for the next thing that begins such a change."""
+        self._endings += endings
+
+    def endings(self) -> list[Ending]:
+        """Those that no thing has met yet."""
+        return list(self._endings)
+
+    def forget_endings(self) -> None:
+        self._endings.clear()
+
     def begin(self, takes: Takes) -> Transition:
-        return Transition(self._delays.get(takes, Delay()), self.clock)
+        ending = next((ending for ending in self._endings if ending.takes is takes), None)
+        if ending is not None:
+            self._endings.remove(ending)
+        return Transition(self._delays.get(takes, Delay()), self.clock, ending)

@@ -18,6 +18,7 @@ from s3private_emulator.certificates import Authority, internet_names
 from s3private_emulator.clock import Clock, RealClock
 from s3private_emulator.control import Control
 from s3private_emulator.delays import Delay, Delays, Takes
+from s3private_emulator.faults import Faults
 from s3private_emulator.http_server import HttpServer
 from s3private_emulator.internet import Internet
 from s3private_emulator.log import Request, RequestLog
@@ -49,6 +50,7 @@ class Emulator:
         self.clock = clock or RealClock()
         self.delays = Delays(self.clock, delays)
         self.log = RequestLog()
+        self.faults = Faults()
         self.privatelink = PrivateLink(self.delays)
         self.internet = Internet(self.log)
         self._wildcards = wildcards
@@ -64,8 +66,8 @@ class Emulator:
             authority = Authority(directory)
             self.ca_file = authority.ca_file
 
-            self.aws = Aws(self.world, self.delays, self.privatelink, self.log)
-            self.account = Account(self.world, self.delays, self.privatelink, self.log)
+            self.aws = Aws(self.world, self.delays, self.privatelink, self.log, self.faults)
+            self.account = Account(self.world, self.delays, self.privatelink, self.log, self.faults)
             self._wire = Wire()
             running.callback(self._wire.close)
             self.aws_url = self.serve(self.aws.app, "amazonaws.com", "*.amazonaws.com")
@@ -90,10 +92,12 @@ class Emulator:
                 world=self.describe,
                 log=self.log,
                 delays=self.delays,
+                faults=self.faults,
                 network=self.network,
                 stranger=self.stranger,
             )
             self.control_url = self.serve(control)
+            running.callback(self.faults.released.set)
             self._running = running.pop_all()
         return self
 

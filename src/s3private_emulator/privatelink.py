@@ -147,6 +147,13 @@ class PrivateLink:
                 raise WrongState(connection.state)
             connection.state = ConnectionState.REJECTED
 
+    def end(self, vpc_endpoint_id: str, state: ConnectionState) -> None:
+        """What became of the connection by no call of this account, such as somebody's rejection in the console."""
+        with self._lock:
+            connection = self._connections.get(vpc_endpoint_id)
+            if connection is not None:
+                connection.state = state
+
     def delete(self, vpc_endpoint_id: str, *, after_seconds: float = 0.0) -> None:
         """The consumer deletes its endpoint: the connection goes from the service, at once or later."""
         with self._lock:

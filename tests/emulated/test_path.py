@@ -12,6 +12,7 @@ from s3private.provision.engine import Action, Outcome
 from s3private.route import Route
 from s3private_emulator.delays import Delay, Takes
 from s3private_emulator.emulator import Emulator
+from s3private_emulator.faults import Fault, Planned
 
 WORKSPACE = 1001001001001001
 
@@ -241,7 +242,7 @@ def test_the_ncc_and_the_rule_are_asked_for_exactly_once(ground: Ground) -> None
 )
 def test_a_lost_reply_is_answered_by_finding_not_by_asking_again(ground: Ground, operation: str) -> None:
     whole = f"account:POST {operation}"
-    ground.emulator.account.lose_reply(whole)
+    ground.emulator.faults.add(Planned(operation=whole, fault=Fault.GATEWAY_TIMEOUT))
     report = ground.provision()
     assert report.outcome is Outcome.SETTLED, report.message
     assert len([r for r in ground.emulator.log.writes() if r.operation == whole]) == 1

@@ -6,11 +6,14 @@ from wsgiref.types import WSGIApplication
 
 from s3private_emulator.account.app import build_app
 from s3private_emulator.account.estate import Estate
+from s3private_emulator.account.faulty import dialect_of
 from s3private_emulator.account.nccs import NetworkConnectivityConfig
 from s3private_emulator.account.oauth import ServicePrincipal
 from s3private_emulator.account.rule import Rule
 from s3private_emulator.account.workspaces import AttachedWorkspace
 from s3private_emulator.delays import Delays
+from s3private_emulator.fault_gate import FaultGate
+from s3private_emulator.faults import Faults
 from s3private_emulator.log import RequestLog
 from s3private_emulator.privatelink import PrivateLink
 from s3private_emulator.world import World
@@ -23,9 +26,14 @@ class Account:
     log no requests.
     """
 
-    def __init__(self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog) -> None:
+    def __init__(
+        self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog, faults: Faults | None = None
+    ) -> None:
         self._estate = Estate(world, delays, privatelink)
-        self.app: WSGIApplication = build_app(self._estate, log)
+        app = build_app(self._estate, log)
+        self.app: WSGIApplication = FaultGate(
+            app, faults=faults or Faults(), log=log, dialect=dialect_of(app), expire=self.expire_tokens
+        )
 
     def carried_names(self, workspace_id: int) -> dict[str, str]:
         """Domain name, or `*.` pattern, -> endpoint service name, for what the workspace's serverless compute goes by.
@@ -67,11 +75,6 @@ class Account:
     def add_service_principal(self, client_id: str, client_secret: str, *, account_admin: bool) -> None:
         with self._estate.lock:
             self._estate.tokens.add(ServicePrincipal(client_id, client_secret, account_admin))
-
-    def lose_reply(self, operation: str, times: int = 1) -> None:
-        """Carry out the next request of that operation, as the log names it, and answer 504 in its place."""
-        with self._estate.lock:
-            self._estate.lost_replies.lose(operation, times)
 
     def set_page_size(self, items: int) -> None:
         with self._estate.lock:

@@ -15,6 +15,7 @@ from s3private_emulator.account.estate import Estate
 from s3private_emulator.account.operations import API
 from s3private_emulator.account.paging import page
 from s3private_emulator.account.refusals import Refusal, does_not_exist, permission_denied
+from s3private_emulator.fault_gate import PAGE_SIZE
 
 Answer = dict[str, Any] | list[dict[str, Any]]
 
@@ -31,8 +32,11 @@ def add_api_routes(app: Flask, estate: Estate) -> None:
     def ncc_told(ncc_id: str) -> dict[str, Any]:
         return nccs.as_dict(nccs.get(ncc_id), [rules.as_dict(rule) for rule in rules.of(ncc_id)])
 
+    def page_size() -> int:
+        return int(request.environ.get(PAGE_SIZE, estate.page_size))
+
     def list_nccs() -> Answer:
-        items, following = page(nccs.every(), estate.page_size, request.args.get("page_token"))
+        items, following = page(nccs.every(), page_size(), request.args.get("page_token"))
         return _listed([ncc_told(ncc.id) for ncc in items], following)
 
     def create_ncc() -> Answer:
@@ -43,7 +47,7 @@ def add_api_routes(app: Flask, estate: Estate) -> None:
         return {}
 
     def list_rules(ncc_id: str) -> Answer:
-        items, following = page(rules.of(nccs.get(ncc_id).id), estate.page_size, request.args.get("page_token"))
+        items, following = page(rules.of(nccs.get(ncc_id).id), page_size(), request.args.get("page_token"))
         return _listed([rules.read(rule) for rule in items], following)
 
     def create_rule(ncc_id: str) -> Answer:

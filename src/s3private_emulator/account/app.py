@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 from s3private_emulator.account.api_routes import add_api_routes
 from s3private_emulator.account.estate import Estate
 from s3private_emulator.account.oauth import TokenRefused
-from s3private_emulator.account.operations import logged, operation_of
+from s3private_emulator.account.operations import logged
 from s3private_emulator.account.refusals import Refusal, not_emulated
 from s3private_emulator.account.sign_in_routes import add_sign_in_routes
 from s3private_emulator.log import RequestLog
@@ -30,12 +30,7 @@ def build_app(estate: Estate, log: RequestLog) -> Flask:
     def unknown(_error: HTTPException) -> tuple[Response, int]:
         return refused(not_emulated(request.method, request.path))
 
-    def lose_and_log(response: Response) -> Response:
-        with estate.lock:
-            lost = estate.lost_replies.instead(operation_of(request), request.path)
-        if lost is not None:
-            response = jsonify(lost.as_dict())
-            response.status_code = lost.status
+    def keep(response: Response) -> Response:
         log.add(logged(request, response.status_code))
         return response
 
@@ -43,5 +38,5 @@ def build_app(estate: Estate, log: RequestLog) -> Flask:
     app.register_error_handler(TokenRefused, token_refused)
     app.register_error_handler(404, unknown)
     app.register_error_handler(405, unknown)
-    app.after_request(lose_and_log)
+    app.after_request(keep)
     return app

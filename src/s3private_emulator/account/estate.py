@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from s3private_emulator.account.lost_replies import LostReplies
 from s3private_emulator.account.nccs import Nccs
 from s3private_emulator.account.oauth import ServicePrincipal, Tokens
 from s3private_emulator.account.rules import Rules
@@ -28,4 +27,3 @@ class Estate:
         self.nccs = Nccs(self.account_id, wall)
         self.rules = Rules(self.account_id, delays, link, wall)
         self.workspaces = Workspaces(world, delays, wall, self.nccs)
-        self.lost_replies = LostReplies()

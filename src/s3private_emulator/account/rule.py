@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from s3private_emulator import privatelink
-from s3private_emulator.delays import Delays, Takes, Transition
+from s3private_emulator.delays import Delays, Ending, Takes, Transition
 from s3private_emulator.privatelink import PrivateLink
 
 
@@ -86,6 +86,8 @@ def settle(rule: Rule, link: PrivateLink, delays: Delays, *, read: bool) -> None
         if not _passed(rule.creating, read):
             return
         rule.course = ConnectionState.CREATE_FAILED if rule.failure else ConnectionState.PENDING
+        if rule.creating.ending is not None:
+            _end_badly(rule, rule.creating.ending, link)
     if rule.course in (ConnectionState.CREATE_FAILED, ConnectionState.EXPIRED):
         return
     seen = _seen(rule, link, read)
@@ -104,6 +106,20 @@ def settle(rule: Rule, link: PrivateLink, delays: Delays, *, read: bool) -> None
             rule.establishing = delays.begin(Takes.RULE_ESTABLISHED)
         if _passed(rule.establishing, read):
             rule.course = ConnectionState.ESTABLISHED
+            if rule.establishing.ending is not None:
+                _end_badly(rule, rule.establishing.ending, link)
+
+
+def _end_badly(rule: Rule, ending: Ending, link: PrivateLink) -> None:
+    """The rule goes by what becomes of its connection, but for one that was never made."""
+    if ending.state == ConnectionState.CREATE_FAILED:
+        rule.course, rule.failure = (
+            ConnectionState.CREATE_FAILED,
+            ending.message or "The endpoint could not be created.",
+        )
+        return
+    expired = ending.state == ConnectionState.EXPIRED
+    link.end(rule.endpoint, privatelink.ConnectionState.EXPIRED if expired else privatelink.ConnectionState.REJECTED)
 
 
 def _seen(rule: Rule, link: PrivateLink, read: bool) -> privatelink.ConnectionState | None:

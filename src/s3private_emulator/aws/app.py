@@ -7,12 +7,15 @@ from wsgiref.types import WSGIApplication
 
 from s3private_emulator.aws.cloud import Cloud
 from s3private_emulator.aws.credentials import Credential, CredentialStore
+from s3private_emulator.aws.faulty import DIALECT
 from s3private_emulator.aws.front import Front, LoggedApp
 from s3private_emulator.aws.hop import Hop, examine
 from s3private_emulator.aws.s3 import S3
 from s3private_emulator.aws.seed import reset, seed
 from s3private_emulator.aws.services import view_of
 from s3private_emulator.delays import Delays
+from s3private_emulator.fault_gate import FaultGate
+from s3private_emulator.faults import Faults
 from s3private_emulator.log import RequestLog
 from s3private_emulator.privatelink import PrivateLink
 from s3private_emulator.world import World
@@ -24,14 +27,22 @@ class Aws:
     app: every AWS API on any host name, and the public S3. credentials: the access keys that are valid.
     """
 
-    def __init__(self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog) -> None:
+    def __init__(
+        self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog, faults: Faults | None = None
+    ) -> None:
         reset()
         self.credentials = CredentialStore()
         seed(world, self.credentials)
         self.cloud = Cloud(world=world, delays=delays, privatelink=privatelink, log=log, credentials=self.credentials)
         privatelink.serve(partial(view_of, self.cloud))
         self._moto_s3 = S3.moto()
-        self.app: WSGIApplication = LoggedApp(self.cloud, Front(self.cloud, S3(self.cloud, self._moto_s3, None)))
+        self.app: WSGIApplication = FaultGate(
+            LoggedApp(self.cloud, Front(self.cloud, S3(self.cloud, self._moto_s3, None))),
+            faults=faults or Faults(),
+            log=log,
+            dialect=DIALECT,
+            expire=self.credentials.expire_sessions,
+        )
 
     def endpoint_app(self, vpc_endpoint_id: str) -> WSGIApplication:
         """S3 as seen through an interface endpoint: its policy applies, and it is the requests' `aws:SourceVpce`."""

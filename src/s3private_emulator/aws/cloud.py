@@ -42,7 +42,7 @@ class Endpoint:
 
     @property
     def available(self) -> bool:
-        return self.closing is None and self.opening.passed()
+        return self.closing is None and self.opening.passed() and self.opening.ending is None
 
 
 @dataclass
@@ -82,6 +82,11 @@ class LoadBalancer:
     def settings(self) -> tuple[str, set[str], set[str], dict[str, str]]:
         """What tells a repeated call from a conflicting one."""
         return self.scheme, {subnet for subnet, _ in self.subnets}, set(self.groups), self.tags
+
+    @property
+    def carries(self) -> bool:
+        ended = self.opening.ending
+        return self.opening.passed() and (ended is None or ended.state != "failed")
 
     @property
     def cross_zone(self) -> bool:

@@ -28,7 +28,9 @@ def state_of(endpoint: Endpoint, *, read: bool) -> str:
     if endpoint.closing is not None:
         return "deleting"
     opened = endpoint.opening.reached() if read else endpoint.opening.passed()
-    return "available" if opened else "pending"
+    if not opened:
+        return "pending"
+    return endpoint.opening.ending.state if endpoint.opening.ending else "available"
 
 
 def dns_names(endpoint: Endpoint, region: str) -> list[str]:
@@ -227,5 +229,14 @@ class EndpointActions(EndpointRules):
             "DnsEntries": [{"DnsName": n, "HostedZoneId": HOSTED_ZONE} for n in names],
             "CreationTimestamp": endpoint.created,
             "OwnerId": region.account,
+            "LastError": _last_error(endpoint, state),
             "Tags": [{"Key": k, "Value": v} for k, v in region.network.tags.get(endpoint.id, {}).items()],
         }
+
+
+def _last_error(endpoint: Endpoint, state: str) -> dict[str, str] | None:
+    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LastError.html"""
+    ending = endpoint.opening.ending
+    if ending is None or state != ending.state or not ending.message:
+        return None
+    return {"Code": "InternalError", "Message": ending.message}

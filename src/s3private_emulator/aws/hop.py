@@ -32,11 +32,11 @@ class Hop:
 
 def examine(cloud: Cloud, service_name: str) -> Hop:
     found = service_named(cloud, service_name)
-    if found is None or not found[1].opening.passed():
+    if found is None or not found[1].opening.passed() or found[1].opening.ending:
         return _timeout(f"endpoint service {service_name} is not available")
     region, service = found
     balancer = region.load_balancers.get(service.load_balancer_arns[0])
-    if balancer is None or not balancer.opening.passed():
+    if balancer is None or not balancer.carries:
         return _timeout(f"the load balancer of {service.id} is not active")
     if (
         balancer.groups

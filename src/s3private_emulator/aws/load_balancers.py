@@ -221,7 +221,8 @@ class LoadBalancerActions(ElbAnswering):
     def _balancer_row(self, balancer: LoadBalancer, *, read: bool = True, state: str | None = None) -> dict[str, Any]:
         if state is None:
             opened = balancer.opening.reached() if read else balancer.opening.passed()
-            state = "active" if opened else "provisioning"
+            ended = balancer.opening.ending.state if balancer.opening.ending else "active"
+            state = ended if opened else "provisioning"
         tail = balancer.arn.rsplit("/", 1)[-1]
         row: dict[str, Any] = {
             "LoadBalancerArn": balancer.arn,
@@ -231,7 +232,7 @@ class LoadBalancerActions(ElbAnswering):
             "LoadBalancerName": balancer.name,
             "Scheme": balancer.scheme,
             "VpcId": balancer.vpc_id,
-            "State": {"Code": state},
+            "State": _state(balancer, state),
             "Type": "network",
             "AvailabilityZones": _zones(balancer),
             "IpAddressType": "ipv4",
@@ -239,6 +240,12 @@ class LoadBalancerActions(ElbAnswering):
         if balancer.groups:
             row |= {"SecurityGroups": balancer.groups, **_privatelink_flag(balancer)}
         return row
+
+
+def _state(balancer: LoadBalancer, word: str) -> dict[str, str]:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerState.html"""
+    ending = balancer.opening.ending
+    return {"Code": word, **({"Reason": ending.message} if ending and ending.message and word == ending.state else {})}
 
 
 def _privatelink_flag(balancer: LoadBalancer) -> dict[str, str]:

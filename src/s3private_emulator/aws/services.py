@@ -42,7 +42,7 @@ def view_of(cloud: Cloud, name: str) -> ServiceView | None:
             service_name=service.name,
             account=region.account,
             region=region.name,
-            available=service.opening.passed(),
+            available=service.opening.passed() and service.opening.ending is None,
             acceptance_required=service.acceptance_required,
             principals=frozenset(service.permissions),
         )
@@ -80,7 +80,7 @@ class ServiceActions(Answering):
         region = self.here
         asked = self._get_param("ServiceIds", [])
         chosen = [self._service(i) for i in asked] if asked else list(region.services.values())
-        rows = [(s, "Available" if s.opening.reached() else "Pending") for s in chosen]
+        rows = [(s, _state(s)) for s in chosen]
         kept = filters.keep(
             rows,
             self._get_param("Filters", []),
@@ -207,6 +207,13 @@ class ServiceActions(Answering):
             "PrivateDnsName": service.private_dns_name,
             "Tags": [{"Key": k, "Value": v} for k, v in self.here.network.tags.get(service.id, {}).items()],
         }
+
+
+def _state(service: Service) -> str:
+    """A client asks, which counts as one poll."""
+    if not service.opening.reached():
+        return "Pending"
+    return service.opening.ending.state if service.opening.ending else "Available"
 
 
 def _principal_type(principal: str) -> str:

@@ -22,6 +22,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from s3private_emulator.account import Account
 from s3private_emulator.clock import HandClock
 from s3private_emulator.delays import Delay, Delays, Takes
+from s3private_emulator.faults import Faults
 from s3private_emulator.log import RequestLog
 from s3private_emulator.privatelink import PrivateLink, ServiceView
 from s3private_emulator.world import World
@@ -71,7 +72,8 @@ class Desk:
             principals=frozenset({ROLE}),
         )
         self.link.serve(lambda name: self.service if name == SERVICE else None)
-        self.account = Account(world, self.delays, self.link, self.log)
+        self.faults = Faults()
+        self.account = Account(world, self.delays, self.link, self.log, self.faults)
         self.host = ""
 
     def sign_in(

@@ -8,8 +8,10 @@ from databricks.sdk.service.settings import CreatePrivateEndpointRule, UpdatePri
 
 from emulator.account.desk import DAY, NAME, REGION, SERVICE, Desk, opened
 from s3private_emulator.delays import Delay
+from s3private_emulator.faults import Fault, Planned
 
 S3 = f"com.amazonaws.{REGION}.s3"
+CREATE_RULE = "account:POST network-connectivity-configs/{ncc_id}/private-endpoint-rules"
 OTHER = "bucket.vpce-9z9z-xyz.s3.ap-northeast-1.vpce.amazonaws.com"
 
 
@@ -92,7 +94,7 @@ def test_creating_a_rule_twice_makes_two_rules_and_two_endpoints(desk: Desk) -> 
 
 def test_a_lost_reply_makes_the_sdk_create_the_rule_again(desk: Desk) -> None:
     ncc = desk.make_ncc()
-    desk.account.lose_reply("account:POST network-connectivity-configs/{ncc_id}/private-endpoint-rules", times=2)
+    desk.faults.add(Planned(operation=CREATE_RULE, fault=Fault.GATEWAY_TIMEOUT, times=2))
 
     desk.make_rule(ncc)
 
@@ -101,7 +103,7 @@ def test_a_lost_reply_makes_the_sdk_create_the_rule_again(desk: Desk) -> None:
 
 def test_a_client_with_a_retry_timeout_of_one_second_creates_one_rule(desk: Desk) -> None:
     ncc = desk.make_ncc()
-    desk.account.lose_reply("account:POST network-connectivity-configs/{ncc_id}/private-endpoint-rules")
+    desk.faults.add(Planned(operation=CREATE_RULE, fault=Fault.GATEWAY_TIMEOUT))
     once = desk.sign_in(retry_seconds=1)
 
     with pytest.raises(TimeoutError):

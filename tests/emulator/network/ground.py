@@ -15,6 +15,7 @@ from s3private_emulator.certificates import Authority, internet_names
 from s3private_emulator.clock import HandClock
 from s3private_emulator.control import Control
 from s3private_emulator.delays import Delays
+from s3private_emulator.faults import Faults
 from s3private_emulator.http_server import HttpServer
 from s3private_emulator.log import RequestLog
 from s3private_emulator.network import Clouds, EndpointView, Network
@@ -73,6 +74,7 @@ class Ground:
                 world=lambda: {"ca_file": str(self.authority.ca_file), "home": str(directory)},
                 log=RequestLog(),
                 delays=Delays(self.clock),
+                faults=Faults(),
                 network=self.network,
                 stranger=lambda name: name,
             ),

@@ -1,0 +1,530 @@
+"""Many GETs at once over many sockets, all driven by the thread that asks: no thread each, no copy, no waiting in line.
+
+Python spends its time on the processor, not on the network: one thread with many sockets beats many threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from s3private.fresh import fresh_bytes
+from s3private.http1 import BadAnswer, Chunks, Head, parse_head
+from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
+
+LONGEST_HEAD = 65536
+BESIDE = 8
+_SCRATCH = 1 << 18
+_READS_IN_A_TURN = 64
+_CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _BODY, _CHUNKS, _PARKED = range(8)
+
+Place = memoryview | Callable[[Head], memoryview]
+Outcome = Answer | Broken | Future[Any]
+
+
+class _Asked:
+    __slots__ = ("again", "get", "into", "tag")
+
+    def __init__(self, tag: Any, get: Get, into: Place | None) -> None:
+        self.tag = tag
+        self.get = get
+        self.into = into
+        self.again = False
+
+
+class Connection:
+    """One socket to the host, and the answer that is coming in on it."""
+
+    __slots__ = (
+        "answer",
+        "asked",
+        "body",
+        "chunks",
+        "early",
+        "fd",
+        "filled",
+        "raw",
+        "served",
+        "since",
+        "sock",
+        "state",
+        "unsent",
+        "view",
+        "watched",
+    )
+
+    def __init__(self, raw: socket.socket, now: float) -> None:
+        self.raw = raw
+        self.sock: ssl.SSLSocket | None = None
+        self.fd = raw.fileno()
+        self.state = _CONNECTING
+        self.since = now
+        self.served = 0
+        self.watched = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is asked on it."""
+        self.asked: _Asked | None = None
+        self.unsent = b""
+        self.early = b""
+        self.answer: Head | None = None
+        self.chunks: Chunks | None = None
+        self.body: bytes = b""
+        self.view = memoryview(b"")
+        self.filled = 0
+
+    def close(self) -> None:
+        (self.sock or self.raw).close()
+
+
+class Exchange:
+    """A context manager for one thread: `ask`, then take what `answered`.
+
+    sockets: at most so many are open. They are opened only as long as there is nothing else to do, so a near server
+    gets few and a far one many. memory: bytes that bodies may take which `released` has not been told of; None: any.
+    The body of `first`, and one when there is no other, is received in any case: at most memory + the largest body.
+    """
+
+    def __init__(self, wire: Wire, *, sockets: int = SOCKETS, memory: int | None = None) -> None:
+        self._wire = wire
+        self._limit = sockets
+        self._memory = memory
+        self._held = 0
+        self.first: Any = None
+        self._selector = selectors.DefaultSelector()
+        self._scratch = memoryview(bytearray(_SCRATCH))
+        self._queue: deque[_Asked] = deque()
+        self._open: set[Connection] = set()
+        self._idle: list[Connection] = []
+        self._opening = 0
+        self._parked: list[Connection] = []
+        self._done: list[tuple[Any, Outcome]] = []
+        self._beside = _Beside(self._selector)
+        self._pace = min(1.0, wire.connect_timeout / 4, wire.read_timeout / 4)
+        self._looked = self._left = wire.now()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for connection in self._open:
+            if connection.state == _IDLE:
+                connection.watched = 0
+                self._wire.give(connection)
+            else:
+                connection.close()
+        self._open.clear()
+        self._beside.close()
+        self._selector.close()
+
+    def __len__(self) -> int:
+        """How many outcomes are still to come."""
+        busy = len(self._open) - len(self._idle) - self._opening
+        return len(self._queue) + busy + len(self._beside) + len(self._done)
+
+    def ask(self, tag: Any, get: Get, into: Place | None = None) -> None:
+        """Ask `get`; its outcome comes out of `answered` with `tag`.
+
+        into: where the body goes: a buffer exactly as long as it; or what is called with the answer's head and gives
+        one, which may be shorter: then only so much of the body is taken, and the connection given up.
+        """
+        self._queue.append(_Asked(tag, get, into))
+
+    def beside(self, tag: Any, call: Callable[[], Any]) -> None:
+        """Run `call` in a thread beside the sockets; its Future, done, comes out of `answered` with `tag`."""
+        self._beside.run(tag, call)
+
+    def released(self, size: int) -> None:
+        """`size` bytes of bodies were handed on and do not count as this exchange's memory any more."""
+        self._held -= size
+
+    def answered(self) -> list[tuple[Any, Outcome]]:
+        """Wait until there is an outcome, and take all there are; empty only when nothing is asked."""
+        now = self._wire.now()
+        if now - self._left > self._pace:
+            # While the caller was busy elsewhere nobody listened: that is not the server's silence.
+            for connection in self._open:
+                connection.since += now - self._left
+        while True:
+            self._start()
+            self._unpark()
+            if self._done or not len(self):
+                break
+            events = self._selector.select(0)
+            if not events and not self._grow():
+                events = self._selector.select(self._pace)
+            now = self._wire.now()
+            for key, _ in events:
+                if key.data is None:
+                    self._done += self._beside.finished()
+                else:
+                    self._advance(key.data, now)
+            if now - self._looked > self._pace:
+                self._looked = now
+                self._time_out(now)
+        self._left = self._wire.now()
+        done, self._done = self._done, []
+        return done
+
+    # Sockets
+
+    def _start(self) -> None:
+        while self._queue:
+            if self._idle:
+                self._send(self._idle.pop())
+            elif len(self._open) < self._limit and (taken := self._wire.take()) is not None:
+                self._open.add(taken)
+                self._watch(taken, selectors.EVENT_READ)
+                self._send(taken)
+            else:
+                if not self._open:
+                    self._grow()
+                return
+
+    def _grow(self) -> bool:
+        """Open as many again as there are, where requests wait, nothing else is to be done, and none is opening."""
+        wanted = min(max(1, len(self._open)), self._limit - len(self._open), len(self._queue))
+        if self._opening or wanted <= 0:
+            return False
+        for _ in range(wanted):
+            try:
+                connection = Connection(self._wire.open(), self._wire.now())
+            except OSError as error:
+                self._give_up(error)
+                return True
+            self._open.add(connection)
+            self._opening += 1
+            self._watch(connection, selectors.EVENT_WRITE)
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        """One could not be opened: make do with those that are; with none, nothing more is asked here."""
+        self._limit = max(1, len(self._open))
+        if not self._open:
+            self._done += [(asked.tag, Broken(_said(error))) for asked in self._queue]
+            self._queue.clear()
+
+    def _watch(self, connection: Connection, events: int) -> None:
+        if events == connection.watched:
+            return
+        if not events:
+            self._selector.unregister(connection.fd)
+        elif not connection.watched:
+            self._selector.register(connection.fd, events, connection)
+        else:
+            self._selector.modify(connection.fd, events, connection)
+        connection.watched = events
+
+    def _advance(self, connection: Connection, now: float) -> None:
+        connection.since = now
+        try:
+            if connection.state >= _HEAD:
+                self._receive(connection)
+            elif connection.state == _SENDING:
+                self._push(connection)
+            elif connection.state == _IDLE:
+                # A session ticket, or the end.
+                assert connection.sock is not None
+                connection.sock.recv_into(self._scratch)
+                self._drop(connection)
+            else:
+                self._shake(connection)
+        except ssl.SSLWantReadError:
+            self._watch(connection, selectors.EVENT_READ)
+        except ssl.SSLWantWriteError:
+            self._watch(connection, selectors.EVENT_WRITE)
+        except (OSError, BadAnswer) as error:
+            self._fail(connection, error)
+
+    def _shake(self, connection: Connection) -> None:
+        if connection.state == _CONNECTING:
+            if code := connection.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, "cannot connect")
+            connection.sock = self._wire.context.wrap_socket(
+                connection.raw, server_hostname=self._wire.host, do_handshake_on_connect=False
+            )
+            connection.state = _SHAKING
+        assert connection.sock is not None
+        connection.sock.do_handshake()
+        self._opening -= 1
+        connection.state = _IDLE
+        self._watch(connection, selectors.EVENT_READ)
+        if self._queue:
+            self._send(connection)
+        else:
+            self._idle.append(connection)
+
+    def _send(self, connection: Connection) -> None:
+        asked = self._queue.popleft()
+        signed = self._wire.signed(asked.get)
+        if signed is None:
+            self._done.append((asked.tag, Broken("no credentials to sign with")))
+            self._idle.append(connection)
+            return
+        connection.asked = asked
+        connection.unsent = signed
+        connection.state = _SENDING
+        connection.since = self._wire.now()
+        try:
+            self._push(connection)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLWantWriteError:
+            self._watch(connection, selectors.EVENT_WRITE)
+        except OSError as error:
+            self._fail(connection, error)
+
+    def _push(self, connection: Connection) -> None:
+        assert connection.sock is not None
+        while connection.unsent:
+            connection.unsent = connection.unsent[connection.sock.send(connection.unsent) :]
+        connection.state = _HEAD
+        self._watch(connection, selectors.EVENT_READ)
+
+    # Answers
+
+    def _receive(self, connection: Connection) -> None:
+        sock = connection.sock
+        assert sock is not None
+        turns = _READS_IN_A_TURN
+        while turns > 0 or sock.pending():
+            turns -= 1
+            if connection.state == _BODY:
+                count = sock.recv_into(connection.view[connection.filled :])
+                connection.filled += count
+                if count and connection.filled == len(connection.view):
+                    self._finish(connection)
+                    return
+            else:
+                count = sock.recv_into(self._scratch)
+                if count and self._take(connection, self._scratch[:count]):
+                    return
+            if not count:
+                raise BadAnswer("the connection was closed")
+
+    def _take(self, connection: Connection, data: memoryview) -> bool:
+        """Take in what came that is not all body. True when there is nothing more to receive on it for now."""
+        if connection.chunks is not None:
+            return connection.chunks.feed(data) and self._finish(connection)
+        raw = connection.early + bytes(data)
+        end = raw.find(b"\r\n\r\n")
+        if end < 0:
+            if len(raw) > LONGEST_HEAD:
+                raise BadAnswer("a head without end")
+            connection.early = raw
+            return False
+        head = parse_head(raw[:end])
+        connection.early = raw[end + 4 :]
+        self._understand(head)
+        connection.answer = head
+        assert connection.asked is not None
+        if head.length is None:
+            if connection.asked.into is not None:
+                raise BadAnswer("a body of unknown length")
+            connection.chunks = Chunks()
+            connection.state = _CHUNKS
+            early = memoryview(connection.early)
+            return bool(early) and connection.chunks.feed(early) and self._finish(connection)
+        if connection.asked.into is None and not self._room(connection):
+            connection.state = _PARKED
+            self._parked.append(connection)
+            self._watch(connection, 0)
+            return True
+        return self._body(connection, head.length)
+
+    def _understand(self, head: Head) -> None:
+        if head.status in (400, 401, 403):
+            self._wire.forget_keys()
+        if head.status == 503:
+            self._limit = max(4, self._limit // 2)
+        if head.status not in (200, 206):
+            raise BadAnswer(f"status {head.status}")
+        if head.length is None and head.fields.get("transfer-encoding", "").lower() != "chunked":
+            raise BadAnswer("neither a length nor chunks")
+
+    def _room(self, connection: Connection) -> bool:
+        assert connection.asked is not None
+        assert connection.answer is not None
+        length = connection.answer.length or 0
+        return (
+            self._memory is None
+            or self._held + length <= self._memory
+            or not self._held
+            or connection.asked.tag == self.first
+        )
+
+    def _unpark(self) -> None:
+        for connection in [parked for parked in self._parked if self._room(parked)]:
+            if not self._room(connection):
+                continue
+            self._parked.remove(connection)
+            assert connection.answer is not None
+            connection.since = self._wire.now()
+            self._watch(connection, selectors.EVENT_READ)
+            try:
+                self._body(connection, connection.answer.length or 0)
+            except (OSError, BadAnswer) as error:
+                self._fail(connection, error)
+
+    def _body(self, connection: Connection, length: int) -> bool:
+        asked, answer = connection.asked, connection.answer
+        assert asked is not None
+        assert answer is not None
+        if asked.into is None:
+            self._held += length
+            connection.body, connection.view = fresh_bytes(length)
+        elif isinstance(asked.into, memoryview):
+            if len(asked.into) != length:
+                raise BadAnswer(f"{length} bytes are not the {len(asked.into)} asked for")
+            connection.view = asked.into
+        else:
+            connection.view = asked.into(answer)
+        early = connection.early[: len(connection.view)]
+        if len(connection.early) > length:
+            raise BadAnswer("more came than the body")
+        connection.view[: len(early)] = early
+        connection.filled = len(early)
+        connection.state = _BODY
+        return connection.filled == len(connection.view) and self._finish(connection)
+
+    def _finish(self, connection: Connection) -> bool:
+        asked, answer = connection.asked, connection.answer
+        assert asked is not None
+        assert answer is not None
+        if connection.chunks is not None:
+            body = connection.chunks.body()
+            length = len(body)
+            self._held += length
+        else:
+            length = answer.length or 0
+            body = connection.body if length > 1 or asked.into is not None else bytes(connection.view)
+        self._done.append((asked.tag, Answer(answer.status, answer.fields, body, length)))
+        taken_whole = connection.chunks is not None or len(connection.view) == length
+        connection.forget()
+        connection.served += 1
+        if not taken_whole or answer.fields.get("connection", "keep-alive").lower() != "keep-alive":
+            self._drop(connection)
+            return True
+        connection.state = _IDLE
+        if self._queue:
+            self._send(connection)
+        else:
+            self._idle.append(connection)
+        return True
+
+    def _fail(self, connection: Connection, error: Exception) -> None:
+        asked, opening = connection.asked, connection.state in (_CONNECTING, _SHAKING)
+        silent = connection.state in (_SENDING, _HEAD) and not connection.early
+        answer, body, filled = connection.answer, connection.body, connection.filled
+        self._drop(connection)
+        if opening:
+            self._opening -= 1
+            self._give_up(error)
+        elif asked is not None and silent and connection.served and not asked.again:
+            # It was dead before we asked, and so may be the other idle ones. A GET may be asked twice.
+            asked.again = True
+            self._wire.close()
+            for idle in self._idle[:]:
+                self._drop(idle)
+            self._queue.appendleft(asked)
+        elif asked is not None and answer is not None:
+            self._done.append((asked.tag, Broken(_said(error), answer.status, answer.fields, body, filled)))
+        elif asked is not None:
+            self._done.append((asked.tag, Broken(_said(error))))
+
+    def _drop(self, connection: Connection) -> None:
+        self._watch(connection, 0)
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if connection in self._parked:
+            self._parked.remove(connection)
+        connection.close()
+
+    def _time_out(self, now: float) -> None:
+        for connection in list(self._open):
+            if connection.state in (_IDLE, _PARKED):
+                continue
+            opening = connection.state in (_CONNECTING, _SHAKING)
+            limit = self._wire.connect_timeout if opening else self._wire.read_timeout
+            if now - connection.since > limit:
+                self._fail(connection, TimeoutError(f"no byte for {limit:g} s"))
+
+
+class _Beside:
+    """Calls that run in threads, whose end wakes the selector."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+        self._pool: ThreadPoolExecutor | None = None
+        self._running = 0
+        self._ended: deque[tuple[Any, Future[Any]]] = deque()
+
+    def __len__(self) -> int:
+        return self._running
+
+    def run(self, tag: Any, call: Callable[[], Any]) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(BESIDE, thread_name_prefix="s3private-boto3")
+            self._bell, self._ring = socket.socketpair()
+            self._bell.setblocking(False)
+            self._selector.register(self._bell, selectors.EVENT_READ, None)
+        self._running += 1
+
+        def ended(future: Future[Any]) -> None:
+            self._ended.append((tag, future))
+            # Nobody listens any more where the reader has gone away.
+            with contextlib.suppress(OSError):
+                self._ring.send(b".")
+
+        self._pool.submit(call).add_done_callback(ended)
+
+    def finished(self) -> list[tuple[Any, Future[Any]]]:
+        self._bell.recv(4096)
+        ended = []
+        while self._ended:
+            ended.append(self._ended.popleft())
+        self._running -= len(ended)
+        return ended
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._bell.close()
+            self._ring.close()
+
+
+def get_many(
+    wire: Wire, gets: Iterable[tuple[Any, Get]], *, sockets: int = SOCKETS
+) -> Iterator[tuple[Any, Answer | Broken]]:
+    """The outcomes of `gets`, each with its tag, as they come: not in their order.
+
+    At most `sockets` are asked for ahead of the reader. Memory: so many bodies.
+    """
+    waiting = iter(gets)
+    with Exchange(wire, sockets=sockets) as exchange:
+        more = True
+        while more or len(exchange):
+            while more and len(exchange) < sockets:
+                following = next(waiting, None)
+                if following is None:
+                    more = False
+                else:
+                    exchange.ask(*following)
+            for tag, outcome in exchange.answered():
+                assert not isinstance(outcome, Future)
+                yield tag, outcome
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

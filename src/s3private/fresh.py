@@ -1,0 +1,26 @@
+"""Bytes that are filled in place, once, before anyone sees them: a body is received where it stays, without a copy.
+
+The C API's own way to make bytes of a known length: https://docs.python.org/3/c-api/bytes.html#c.PyBytes_FromStringAndSize
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+_make = ctypes.pythonapi.PyBytes_FromStringAndSize
+_make.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
+_make.restype = ctypes.py_object
+_address = ctypes.pythonapi.PyBytes_AsString
+_address.argtypes = (ctypes.py_object,)
+_address.restype = ctypes.c_void_p
+
+
+def fresh_bytes(length: int) -> tuple[bytes, memoryview]:
+    """Bytes of `length`, and the view through which to fill them. Do not hand the bytes out before that, nor keep the
+    view after: the view does not keep the bytes alive. Raises MemoryError.
+    """
+    if length < 2:
+        # The interpreter shares the shortest.
+        return bytes(length), memoryview(bytearray(length))
+    fresh: bytes = _make(None, length)
+    return fresh, memoryview((ctypes.c_char * length).from_address(_address(fresh))).cast("B")

@@ -1,0 +1,219 @@
+"""GETs to the Route's one host without botocore in between, signed with the client's own credentials.
+
+It answers only what it wholly understands: a 200 or a 206, whole. Anything else is Broken, with the reason, and the
+caller asks boto3 the same again: errors, redirects and retries stay boto3's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from s3private.signing import Headers, Keys, Signer, quote_path, quote_query
+from s3private.sockets import keep_alive_options
+
+if TYPE_CHECKING:
+    import boto3
+
+    from s3private.exchange import Connection
+    from s3private.route import Route
+
+SOCKETS = 64
+"""How many are used at once, and how many idle ones are kept, unless told otherwise."""
+
+ADDRESS_SECONDS = 30.0
+KEYS_SECONDS = 1.0
+
+Address = tuple[int, int, int, Any]
+
+
+class Get(NamedTuple):
+    """One GET. path and query: encoded, see `object_get`. headers: lower-case names, each at most once; signed too."""
+
+    path: str
+    query: str = ""
+    headers: Headers = ()
+
+
+class Answer(NamedTuple):
+    """A 200 or a 206, whole. fields: names in lower case. body: empty where it went into a buffer of the caller's."""
+
+    status: int
+    fields: Mapping[str, str]
+    body: bytes
+    length: int
+
+
+class Broken(NamedTuple):
+    """No answer, or one that is not understood: ask boto3.
+
+    status and fields are there (not 0 and empty) when an understood head of a 200 or 206 had come; then `received`
+    bytes of its body lie in `body`, or in the caller's buffer, and only the rest need be asked for.
+    """
+
+    reason: str
+    status: int = 0
+    fields: Mapping[str, str] = MappingProxyType({})
+    body: bytes = b""
+    received: int = 0
+
+
+def object_get(bucket: str, key: str, headers: Headers = (), parameters: Headers = ()) -> Get:
+    """GetObject. parameters: of the query, such as `versionId`, not encoded yet."""
+    return Get(quote_path(bucket, key), quote_query(parameters), headers)
+
+
+def list_get(bucket: str, parameters: Headers) -> Get:
+    """A list of `bucket`: ListObjectsV2 with `list-type=2` among the parameters, ListObjectVersions with `versions`."""
+    return Get(f"/{bucket}", quote_query(parameters))
+
+
+class Wire:
+    """The way to one host. Safe to share between threads: each call takes sockets out of one pool, and gives them back.
+
+    session: whose credentials sign. verify: as botocore has it: True, or the path of a CA bundle or directory.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        session: boto3.Session,
+        verify: bool | str,
+        connect_timeout: float,
+        read_timeout: float,
+        user_agent: str,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        parts = urlsplit(route.endpoint_url)
+        self.host = route.host
+        self.port = parts.port or 443
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self.now = now
+        self.context = _context(verify)
+        self._socket_options = keep_alive_options(route.idle_timeout_seconds)
+        # The load balancer drops an idle connection without a word: one that was idle half that long is not used again.
+        self._idle_limit = route.idle_timeout_seconds / 2
+        self._session = session
+        named = self.host if self.port == 443 else f"{self.host}:{self.port}"
+        self._signer = Signer(named, route.region, user_agent)
+        self._lock = threading.Lock()
+        self._idle: deque[tuple[float, Connection]] = deque()
+        self._addresses: tuple[float, list[Address]] = (-ADDRESS_SECONDS, [])
+        self._turn = 0
+        self._keys: tuple[float, Keys | None] = (-KEYS_SECONDS, None)
+        self._process = os.getpid()
+
+    def get(self, get: Get) -> Answer | Broken:
+        """One GET, waited for. Memory: the body."""
+        return self._one(get, None)
+
+    def get_into(self, get: Get, into: memoryview) -> Answer | Broken:
+        """One GET whose body is received straight into `into`, which must be exactly as long as the body."""
+        return self._one(get, into)
+
+    def _one(self, get: Get, into: memoryview | None) -> Answer | Broken:
+        from s3private.exchange import Exchange
+
+        with Exchange(self, sockets=1) as exchange:
+            exchange.ask(None, get, into)
+            while True:
+                for _, outcome in exchange.answered():
+                    assert not isinstance(outcome, Future)
+                    return outcome
+
+    def signed(self, get: Get) -> bytes | None:
+        """The request, ready to send; None where there are no credentials to sign with."""
+        now = self.now()
+        since, keys = self._keys
+        if keys is None or now - since >= KEYS_SECONDS:
+            credentials: Any = self._session.get_credentials()
+            if credentials is None:
+                return None
+            # Asking is what refreshes them; asking for each of thousands of requests would only cost time.
+            keys = credentials.get_frozen_credentials()
+            self._keys = (now, keys)
+        return self._signer.head(keys, get.path, get.query, get.headers)
+
+    def forget_keys(self) -> None:
+        """They were refused: the next request asks the session again."""
+        self._keys = (-KEYS_SECONDS, None)
+
+    def open(self) -> socket.socket:
+        """A socket on its way to the host: not blocking, not connected yet. Raises OSError."""
+        family, kind, protocol, address = self._address()
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setblocking(False)
+            for option in self._socket_options:
+                made.setsockopt(*option)
+            made.connect(address)
+        except BlockingIOError:
+            pass
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _address(self) -> Address:
+        """The host's addresses in turn: a load balancer has one in each zone."""
+        with self._lock:
+            since, found = self._addresses
+            if self.now() - since >= ADDRESS_SECONDS:
+                found = [
+                    (family, kind, protocol, address)
+                    for family, kind, protocol, _, address in socket.getaddrinfo(
+                        self.host, self.port, type=socket.SOCK_STREAM
+                    )
+                ]
+                self._addresses = (self.now(), found)
+            self._turn += 1
+            return found[self._turn % len(found)]
+
+    def take(self) -> Connection | None:
+        """An idle connection, the one used last, or None. It belongs to the caller until `give`."""
+        with self._lock:
+            if self._process != os.getpid():
+                # Forked: the parent's sockets are not ours to speak on.
+                self._process = os.getpid()
+                self._idle.clear()
+            oldest = self.now() - self._idle_limit
+            while self._idle and self._idle[0][0] < oldest:
+                self._idle.popleft()[1].close()
+            return self._idle.pop()[1] if self._idle else None
+
+    def give(self, connection: Connection) -> None:
+        """Keep it for another request."""
+        with self._lock:
+            self._idle.append((self.now(), connection))
+            if len(self._idle) > SOCKETS:
+                self._idle.popleft()[1].close()
+
+    def close(self) -> None:
+        """Close the idle sockets. Used again, it opens new ones."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop()[1].close()
+
+
+def _context(verify: bool | str) -> ssl.SSLContext:
+    """What botocore's own context verifies, and against the same authorities."""
+    from botocore.httpsession import get_cert_path
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    bundle = verify if isinstance(verify, str) else str(get_cert_path(verify))
+    if os.path.isdir(bundle):
+        context.load_verify_locations(capath=bundle)
+    else:
+        context.load_verify_locations(cafile=bundle)
+    return context
