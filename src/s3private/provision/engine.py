@@ -57,6 +57,10 @@ class StillInUse(S3PrivateError):
     """The platform will delete it once something else lets go: the engine waits and tries again."""
 
 
+class AlreadyThere(S3PrivateError):
+    """The platform refused to make a second one: another run made it since this one looked."""
+
+
 class Remains(S3PrivateError):
     """The platform will not let it go now. `until` says what or when would change that."""
 
@@ -97,14 +101,19 @@ class Step(ABC, Generic[R]):
     """The exceptions in which the platform's SDK says no; the engine turns them into PlatformError."""
     wait_seconds: ClassVar[float] = 600.0
     """How long this step's own states may take before the engine stops waiting."""
+    never_doubles: ClassVar[bool] = False
+    """The platform refuses a second one, or makes nothing of it: what the plan saw is enough to create it."""
 
     @abstractmethod
     def find(self, found: Found) -> R | None:
         """Read only. Raises Conflict when what is there cannot be used and must not be replaced."""
 
     @abstractmethod
-    def create(self, found: Found) -> None:
-        """One API call; returns nothing: `find` will see it."""
+    def create(self, found: Found) -> R | None:
+        """One API call. Returns the resource where the platform's answer tells all of it; else `find` will see it.
+
+        Raises AlreadyThere.
+        """
 
     @abstractmethod
     def delete(self, resource: R, found: Found) -> None:
@@ -118,8 +127,11 @@ class Step(ABC, Generic[R]):
         """Why the resource differs from what was asked, or None."""
         return None
 
-    def update(self, resource: R, found: Found) -> None:
-        """One API call that removes one difference; called again while `drift` finds another."""
+    def update(self, resource: R, found: Found) -> R | None:
+        """One API call that removes one difference; called again while `drift` finds another.
+
+        Returns the resource where the platform's answer tells all of the change; else `find` will see it.
+        """
         raise NotImplementedError(f"{self.title}: drift without update")
 
     def refusal(self, error: Exception) -> str:
@@ -198,6 +210,8 @@ _SILENCE_SECONDS = 30.0
 """A wait says at least this often that it is still waiting."""
 _VISIBLE_SECONDS = 180.0
 """How long a created resource may stay invisible: the platforms' reads lag behind their writes."""
+_FRESH_SECONDS = 10.0
+"""So long the plan's reading of what is given holds: nothing that the run makes changes it."""
 _SAME_DRIFT_SECONDS = 60.0
 """How long a drift may stay visible after the update that should have removed it."""
 
@@ -258,6 +272,7 @@ def provision(
 
     timeout: seconds for the whole run. poll: seconds between two reads while waiting.
     """
+    looked = clock.now()
     try:
         planned = plan(steps)
     except S3PrivateError as error:
@@ -269,8 +284,13 @@ def provision(
     changes = list(planned.changes[:untouched])
     found = planned.found
     for number, step in enumerate(steps[untouched:], untouched):
+        given = planned.found.get(step.kind)
+        keep = planned.changes[number].action is Action.KEEP and given is not None and not given.ours
+        if keep and clock.now() - looked < _FRESH_SECONDS:
+            changes.append(planned.changes[number])
+            continue
         try:
-            change, resource = walk.settle(step, found)
+            change, resource = walk.settle(step, found, planned.changes[number])
         except (NotYet, S3PrivateError) as error:
             rest = planned.changes[number:]
             outcome = _outcome(error)
@@ -344,30 +364,43 @@ class _Walk:
     poll: float
     progress: Progress
 
-    def settle(self, step: AnyStep, found: Found) -> tuple[Change, Resource]:
+    def settle(self, step: AnyStep, found: Found, planned: Change) -> tuple[Change, Resource]:
         """Find, create, update and wait until the step is true."""
         wait = _Wait(self, step)
         created = False
         reason = ""
         action = Action.KEEP
         mended: dict[str, float] = {}
+        answer: Resource | None = None
+        look = not (step.never_doubles and planned.action is Action.CREATE)
         while True:
-            with _platform(step, "find"):
-                resource = step.find(found)
-                drift = step.drift(resource, found) if resource is not None else None
+            resource, answer = answer, None
+            if resource is None and look:
+                with _platform(step, "find"):
+                    resource = step.find(found)
+            look = True
+            drift = step.drift(resource, found) if resource is not None else None
             if resource is None:
                 if not created:
                     self.progress(f"{step.title}: create")
-                    with _platform(step, "create"):
-                        step.create(found)
-                    created, action, reason = True, Action.CREATE, "made"
+                    try:
+                        with _platform(step, "create"):
+                            answer = step.create(found)
+                        action, reason = Action.CREATE, "made"
+                    except AlreadyThere as already:
+                        with _platform(step, "find"):
+                            answer = step.find(found)
+                        if answer is None:
+                            raise PlatformError(f"{step.title}: create: {already}") from already
+                        reason = "made meanwhile by another run"
+                    created = True
                     wait.restart()
                     continue
                 wait.once("not visible yet", _VISIBLE_SECONDS)
             elif drift is not None and drift not in mended:
                 self.progress(f"{step.title} {resource.short_id}: update: {drift}")
                 with _platform(step, "update"):
-                    step.update(resource, found)
+                    answer = step.update(resource, found)
                 mended[drift] = self.clock.now()
                 # A resource that was made in this run is still a creation to its reader; one that `update` removed
                 # is made again.

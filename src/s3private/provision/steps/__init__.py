@@ -15,7 +15,7 @@ from s3private.provision.steps.load_balancer import (
     InternalLoadBalancer,
     TcpListener,
 )
-from s3private.provision.steps.network_connectivity import OneNcc, RuleToService
+from s3private.provision.steps.network_connectivity import GivenWorkspaces, OneNcc, RuleToService
 from s3private.provision.steps.route_file import WrittenRoute
 
 __all__ = ["path_steps"]
@@ -33,6 +33,7 @@ def path_steps(config: PathConfig, clients: Clients) -> list[AnyStep]:
         EndpointTargets(config, clients),
         AcceptingService(config, clients),
         DatabricksPrincipal(config, clients),
+        GivenWorkspaces(config, clients),
         OneNcc(config, clients),
         RuleToService(config, clients),
         OwnConnection(config, clients),

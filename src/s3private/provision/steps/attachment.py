@@ -15,7 +15,7 @@ from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, Remains, Resource, State
 from s3private.provision.steps.base import AccountStep
-from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig
+from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig, Workspaces
 
 _MASK = "network_connectivity_config_id"
 
@@ -34,12 +34,20 @@ class WorkspaceAttachment(AccountStep[Attachment]):
         self.title = f"attachment of workspace {workspace_id}"
 
     def find(self, found: Found) -> Attachment | None:
+        region = found[Workspaces].regions.get(self.workspace_id)
+        if region is None:
+            raise Conflict(
+                f"databricks.workspace_ids: no workspace {self.workspace_id} in account "
+                f"{self.config.databricks_account_id}"
+            )
+        if region and region != self.config.region:
+            raise Conflict(f"workspace {self.workspace_id} is in {region}, the path in {self.config.region}")
+        ncc = found[NetworkConnectivityConfig]
         workspace = self.account.workspaces.get(self.workspace_id)
         bound = workspace.network_connectivity_config_id
         if not bound:
             return None
-        ncc = found.get(NetworkConnectivityConfig)
-        if ncc is None or bound != ncc.id:
+        if bound != ncc.id:
             raise Conflict(
                 f"workspace {self.workspace_id} is attached to NCC {bound}: another would silently cut it off; "
                 "leave databricks.ncc_id out, and the rule is added to that NCC"

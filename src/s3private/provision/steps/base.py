@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,7 +13,7 @@ from requests.exceptions import RequestException
 
 from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
-from s3private.provision.engine import R, Step
+from s3private.provision.engine import AlreadyThere, R, Step
 
 if TYPE_CHECKING:
     from types_boto3_ec2.literals import ResourceTypeType
@@ -23,6 +24,17 @@ PATH_TAG = "s3private:path"
 
 def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def refusing_doubles(code: str) -> Iterator[None]:
+    """Turns the refusal that means "there is one" into the engine's AlreadyThere."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) == code:
+            raise AlreadyThere(str(error)) from error
+        raise
 
 
 class AwsStep(Step[R], ABC):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from s3private.errors import Conflict
 from s3private.provision.engine import Found, Resource, State, StillInUse
-from s3private.provision.steps.base import AwsStep, error_code
+from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import IpPermissionTypeDef, VpcEndpointTypeDef
@@ -75,6 +75,7 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
 
     kind = SecurityGroup
     title = "security group"
+    never_doubles = True
 
     def find(self, found: Found) -> SecurityGroup | None:
         given = self.config.security_group_id
@@ -98,12 +99,13 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
         return SecurityGroup(id=group["GroupId"], ours=not given, cidrs_let_in=cidrs)
 
     def create(self, found: Found) -> None:
-        self.ec2.create_security_group(
-            GroupName=self.config.resource_name,
-            Description=f"S3 interface endpoint and load balancer of the private path {self.config.name}",
-            VpcId=self.config.vpc_id,
-            TagSpecifications=self.tagged("security-group"),
-        )
+        with refusing_doubles("InvalidGroup.Duplicate"):
+            self.ec2.create_security_group(
+                GroupName=self.config.resource_name,
+                Description=f"S3 interface endpoint and load balancer of the private path {self.config.name}",
+                VpcId=self.config.vpc_id,
+                TagSpecifications=self.tagged("security-group"),
+            )
 
     def drift(self, resource: SecurityGroup, found: Found) -> str | None:
         if not resource.ours:
@@ -111,7 +113,7 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
         missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
         return f"does not let tcp/{HTTPS} in from {', '.join(missing)}" if missing else None
 
-    def update(self, resource: SecurityGroup, found: Found) -> None:
+    def update(self, resource: SecurityGroup, found: Found) -> SecurityGroup:
         missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
         rule: IpPermissionTypeDef = {
             "IpProtocol": "tcp",
@@ -120,6 +122,7 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
             "IpRanges": [{"CidrIp": cidr, "Description": "load balancer's subnet"} for cidr in missing],
         }
         self.ec2.authorize_security_group_ingress(GroupId=resource.id, IpPermissions=[rule])
+        return replace(resource, cidrs_let_in=resource.cidrs_let_in.union(missing))
 
     def delete(self, resource: SecurityGroup, found: Found) -> None:
         try:

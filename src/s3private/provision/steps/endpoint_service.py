@@ -91,6 +91,7 @@ class AllowedPrincipal(Resource):
 class DatabricksPrincipal(AwsStep[AllowedPrincipal]):
     kind = AllowedPrincipal
     title = "allowed principal"
+    never_doubles = True
 
     def find(self, found: Found) -> AllowedPrincipal | None:
         service = found[EndpointService].id
@@ -108,10 +109,11 @@ class DatabricksPrincipal(AwsStep[AllowedPrincipal]):
         notes = tuple(n for n in others if not n.endswith(self.config.allowed_principal))
         return AllowedPrincipal(id=self.config.allowed_principal, notes=notes)
 
-    def create(self, found: Found) -> None:
+    def create(self, found: Found) -> AllowedPrincipal:
         self.ec2.modify_vpc_endpoint_service_permissions(
             ServiceId=found[EndpointService].id, AddAllowedPrincipals=[self.config.allowed_principal]
         )
+        return AllowedPrincipal(id=self.config.allowed_principal)
 
     def delete(self, resource: AllowedPrincipal, found: Found) -> None:
         self.ec2.modify_vpc_endpoint_service_permissions(

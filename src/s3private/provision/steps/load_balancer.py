@@ -6,33 +6,46 @@ Targets come after the listener, because a target without a listener is never pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from s3private.errors import Conflict
+from s3private.provision.clients import Clients
+from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, R, Resource, State, StillInUse
-from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code
+from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code, refusing_doubles
 from s3private.provision.steps.endpoint import HTTPS, InterfaceEndpoint, SecurityGroup
 
 if TYPE_CHECKING:
-    from types_boto3_elbv2.type_defs import TargetDescriptionTypeDef
+    from types_boto3_elbv2.type_defs import ListenerTypeDef, TargetDescriptionTypeDef, TargetGroupTypeDef
 
 _IDLE_TIMEOUT = "tcp.idle_timeout.seconds"
+_IDLE_TIMEOUT_DEFAULT = 350
+"""https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html"""
 _CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
 
 class _NamedStep(AwsStep[R]):
     """Load balancers and target groups are found by name; the tag says whether the name is ours."""
 
+    def __init__(self, config: PathConfig, clients: Clients) -> None:
+        super().__init__(config, clients)
+        self._tagged_ours: set[str] = set()
+        """ARNs, which are never used twice: a tag once seen on one, or given with it, is not read again."""
+
     def check_ours(self, arn: str) -> None:
+        if arn in self._tagged_ours:
+            return
         described = self.elbv2.describe_tags(ResourceArns=[arn])["TagDescriptions"]
         if not self.is_ours(tag for d in described for tag in d["Tags"]):
             raise Conflict(
                 f"{self.title} {self.config.resource_name} exists without the tag {PATH_TAG}={self.config.name}: "
                 "it is somebody else's; rename the path, or tag it if it is yours"
             )
+        self._tagged_ours.add(arn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +56,7 @@ class TargetGroup(Resource):
 class EndpointTargetGroup(_NamedStep[TargetGroup]):
     kind = TargetGroup
     title = "target group"
+    never_doubles = True
 
     def find(self, found: Found) -> TargetGroup | None:
         try:
@@ -52,6 +66,9 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
                 return None
             raise
         self.check_ours(group["TargetGroupArn"])
+        return self._read(group)
+
+    def _read(self, group: TargetGroupTypeDef) -> TargetGroup:
         shape = (group.get("Protocol"), group.get("Port"), group.get("TargetType"), group.get("VpcId"))
         wanted = ("TCP", HTTPS, "ip", self.config.vpc_id)
         if shape != wanted:
@@ -60,17 +77,19 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             )
         return TargetGroup(id=group["TargetGroupArn"])
 
-    def create(self, found: Found) -> None:
-        self.elbv2.create_target_group(
-            Name=self.config.resource_name,
-            Protocol="TCP",
-            Port=HTTPS,
-            VpcId=self.config.vpc_id,
-            TargetType="ip",
-            HealthCheckProtocol="TCP",
-            HealthCheckIntervalSeconds=10,
-            Tags=self.tags,
-        )
+    def create(self, found: Found) -> TargetGroup:
+        with refusing_doubles("DuplicateTargetGroupName"):
+            answer = self.elbv2.create_target_group(
+                Name=self.config.resource_name,
+                Protocol="TCP",
+                Port=HTTPS,
+                VpcId=self.config.vpc_id,
+                TargetType="ip",
+                HealthCheckProtocol="TCP",
+                HealthCheckIntervalSeconds=10,
+                Tags=self.tags,
+            )
+        return self._read(answer["TargetGroups"][0])
 
     def delete(self, resource: TargetGroup, found: Found) -> None:
         try:
@@ -92,6 +111,11 @@ class LoadBalancer(Resource):
 class InternalLoadBalancer(_NamedStep[LoadBalancer]):
     kind = LoadBalancer
     title = "load balancer"
+    never_doubles = True
+
+    def __init__(self, config: PathConfig, clients: Clients) -> None:
+        super().__init__(config, clients)
+        self._made: set[str] = set()
 
     def find(self, found: Found) -> LoadBalancer | None:
         try:
@@ -115,7 +139,8 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
             "provisioning": State.PENDING,
         }.get(word, State.FAILED)
         attributes = {}
-        if state is State.READY:
+        # One that this run made has AWS's default still, cross-zone off.
+        if state is State.READY and arn not in self._made:
             answer = self.elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)
             attributes = {a["Key"]: a["Value"] for a in answer["Attributes"]}
         return LoadBalancer(
@@ -123,21 +148,25 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
             state=state,
             detail=word,
             cross_zone=attributes.get(_CROSS_ZONE) == "true",
-            inbound_rules_on_privatelink=seen.get("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic") == "on",
+            inbound_rules_on_privatelink=_enforced(seen),
             group_ids=tuple(sorted(seen.get("SecurityGroups", []))),
             subnet_ids=tuple(sorted(z["SubnetId"] for z in seen.get("AvailabilityZones", []))),
         )
 
     def create(self, found: Found) -> None:
-        self.elbv2.create_load_balancer(
-            Name=self.config.resource_name,
-            Type="network",
-            Scheme="internal",
-            IpAddressType="ipv4",
-            Subnets=list(self.config.subnet_ids),
-            SecurityGroups=[found[SecurityGroup].id],
-            Tags=self.tags,
-        )
+        with refusing_doubles("DuplicateLoadBalancerName"):
+            answer = self.elbv2.create_load_balancer(
+                Name=self.config.resource_name,
+                Type="network",
+                Scheme="internal",
+                IpAddressType="ipv4",
+                Subnets=list(self.config.subnet_ids),
+                SecurityGroups=[found[SecurityGroup].id],
+                Tags=self.tags,
+            )
+        made = {one["LoadBalancerArn"] for one in answer["LoadBalancers"]}
+        self._made |= made
+        self._tagged_ours |= made
 
     def drift(self, resource: LoadBalancer, found: Found) -> str | None:
         # AWS takes changes once the load balancer is active.
@@ -150,20 +179,24 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
         missing = [s for s in self.config.subnet_ids if s not in resource.subnet_ids]
         return f"not in {', '.join(missing)}" if missing else None
 
-    def update(self, resource: LoadBalancer, found: Found) -> None:
+    def update(self, resource: LoadBalancer, found: Found) -> LoadBalancer | None:
         if resource.inbound_rules_on_privatelink:
-            self.elbv2.set_security_groups(
+            groups = self.elbv2.set_security_groups(
                 LoadBalancerArn=resource.id,
                 SecurityGroups=list(resource.group_ids),
                 EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic="off",
             )
-        elif not resource.cross_zone:
-            self.elbv2.modify_load_balancer_attributes(
+            return replace(resource, inbound_rules_on_privatelink=_enforced(groups))
+        if not resource.cross_zone:
+            self._made.discard(resource.id)
+            answer = self.elbv2.modify_load_balancer_attributes(
                 LoadBalancerArn=resource.id, Attributes=[{"Key": _CROSS_ZONE, "Value": "true"}]
             )
-        else:
-            wanted = sorted({*resource.subnet_ids, *self.config.subnet_ids})
-            self.elbv2.set_subnets(LoadBalancerArn=resource.id, Subnets=wanted)
+            attributes = {a["Key"]: a["Value"] for a in answer["Attributes"]}
+            return replace(resource, cross_zone=attributes.get(_CROSS_ZONE) == "true")
+        wanted = sorted({*resource.subnet_ids, *self.config.subnet_ids})
+        self.elbv2.set_subnets(LoadBalancerArn=resource.id, Subnets=wanted)
+        return None
 
     def delete(self, resource: LoadBalancer, found: Found) -> None:
         try:
@@ -172,6 +205,10 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
             if error_code(error) in ("ResourceInUse", "OperationNotPermitted"):
                 raise StillInUse(self.refusal(error)) from error
             raise
+
+
+def _enforced(answer: Mapping[str, Any]) -> bool:
+    return answer.get("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic") == "on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +220,7 @@ class Listener(Resource):
 class TcpListener(AwsStep[Listener]):
     kind = Listener
     title = "listener"
+    never_doubles = True
 
     def find(self, found: Found) -> Listener | None:
         listeners = self.elbv2.describe_listeners(LoadBalancerArn=found[LoadBalancer].id)["Listeners"]
@@ -191,25 +229,29 @@ class TcpListener(AwsStep[Listener]):
             return None
         if seen.get("Protocol") != "TCP":
             raise Conflict(f"the listener on port {HTTPS} speaks {seen.get('Protocol')}, the path needs TCP; delete it")
-        arn = seen["ListenerArn"]
-        answer = self.elbv2.describe_listener_attributes(ListenerArn=arn)
+        answer = self.elbv2.describe_listener_attributes(ListenerArn=seen["ListenerArn"])
         attributes = {a["Key"]: a["Value"] for a in answer["Attributes"]}
+        return self._read(seen, int(attributes.get(_IDLE_TIMEOUT, _IDLE_TIMEOUT_DEFAULT)))
+
+    def _read(self, seen: ListenerTypeDef, idle_timeout_seconds: int) -> Listener:
         actions = seen.get("DefaultActions", [])
         return Listener(
-            id=arn,
+            id=seen["ListenerArn"],
             detail=f"TCP {HTTPS}",
             target_group=actions[0].get("TargetGroupArn", "") if actions else "",
-            idle_timeout_seconds=int(attributes.get(_IDLE_TIMEOUT, "350")),
+            idle_timeout_seconds=idle_timeout_seconds,
         )
 
-    def create(self, found: Found) -> None:
-        self.elbv2.create_listener(
-            LoadBalancerArn=found[LoadBalancer].id,
-            Protocol="TCP",
-            Port=HTTPS,
-            DefaultActions=[{"Type": "forward", "TargetGroupArn": found[TargetGroup].id}],
-            Tags=self.tags,
-        )
+    def create(self, found: Found) -> Listener:
+        with refusing_doubles("DuplicateListener"):
+            answer = self.elbv2.create_listener(
+                LoadBalancerArn=found[LoadBalancer].id,
+                Protocol="TCP",
+                Port=HTTPS,
+                DefaultActions=[{"Type": "forward", "TargetGroupArn": found[TargetGroup].id}],
+                Tags=self.tags,
+            )
+        return self._read(answer["Listeners"][0], _IDLE_TIMEOUT_DEFAULT)
 
     def drift(self, resource: Listener, found: Found) -> str | None:
         if resource.target_group != found[TargetGroup].id:
@@ -245,6 +287,7 @@ class EndpointTargets(AwsStep[Targets]):
 
     kind = Targets
     title = "targets"
+    never_doubles = True
 
     def find(self, found: Found) -> Targets | None:
         group = found[TargetGroup].id

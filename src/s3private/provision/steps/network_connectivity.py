@@ -7,7 +7,7 @@ https://docs.databricks.com/aws/en/security/network/serverless-network-security/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,42 @@ def send_once(create: Callable[[], object]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workspaces(Resource):
+    nccs: Mapping[int, str]
+    """Of each workspace that is there, the NCC it is attached to; empty for none."""
+    regions: Mapping[int, str]
+
+
+class GivenWorkspaces(AccountStep[Workspaces]):
+    """Given, never made: which NCC they have decides which NCC the path uses."""
+
+    kind = Workspaces
+    title = "workspaces"
+
+    def find(self, found: Found) -> Workspaces:
+        seen = [w for number in self.config.workspace_ids if (w := self._workspace(number)) is not None]
+        return Workspaces(
+            id=", ".join(str(number) for number in self.config.workspace_ids) or "none",
+            ours=False,
+            nccs={w.workspace_id or 0: w.network_connectivity_config_id or "" for w in seen},
+            regions={w.workspace_id or 0: w.aws_region or "" for w in seen},
+        )
+
+    def _workspace(self, number: int) -> Workspace | None:
+        """None where there is none: its attachment says so, and destroy goes on past it."""
+        try:
+            return self.account.workspaces.get(number)
+        except NotFound:
+            return None
+
+    def create(self, found: Found) -> None:
+        raise Conflict("databricks.workspace_ids: workspaces are given, not made")
+
+    def delete(self, resource: Workspaces, found: Found) -> None:
+        raise Conflict("databricks.workspace_ids: workspaces are given, not deleted")
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkConnectivityConfig(Resource):
     name: str
 
@@ -61,17 +97,16 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
     title = "network connectivity config"
 
     def find(self, found: Found) -> NetworkConnectivityConfig | None:
-        workspaces = [self._workspace(number) for number in self.config.workspace_ids]
-        bound = {w.network_connectivity_config_id: w for w in workspaces if w.network_connectivity_config_id}
+        bound = {ncc: number for number, ncc in found[Workspaces].nccs.items() if ncc}
         given = self.config.ncc_id
-        for ncc_id, workspace in bound.items():
+        for ncc_id, number in bound.items():
             if given and ncc_id != given:
                 raise Conflict(
-                    f"workspace {workspace.workspace_id} is attached to NCC {ncc_id}, not databricks.ncc_id {given}: "
+                    f"workspace {number} is attached to NCC {ncc_id}, not databricks.ncc_id {given}: "
                     "attaching another would silently cut what uses it; name that NCC, or leave databricks.ncc_id out"
                 )
         if len(bound) > 1:
-            pairs = ", ".join(f"{w.workspace_id}: {ncc}" for ncc, w in bound.items())
+            pairs = ", ".join(f"{number}: {ncc}" for ncc, number in bound.items())
             raise Conflict(f"the workspaces are attached to different NCCs ({pairs}): make one path for each NCC")
         wanted = given or next(iter(bound), None)
         seen = self._get(wanted) if wanted else self._by_name()
@@ -86,17 +121,6 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
             name=name,
             ours=not given and name == self.config.resource_name,
         )
-
-    def _workspace(self, number: int) -> Workspace:
-        try:
-            workspace = self.account.workspaces.get(number)
-        except NotFound as error:
-            raise Conflict(
-                f"databricks.workspace_ids: no workspace {number} in account {self.config.databricks_account_id}"
-            ) from error
-        if workspace.aws_region and workspace.aws_region != self.config.region:
-            raise Conflict(f"workspace {number} is in {workspace.aws_region}, the path in {self.config.region}")
-        return workspace
 
     def _get(self, ncc_id: str) -> NetworkConnectivityConfiguration:
         try:
