@@ -37,7 +37,7 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 emulate: $(READY)
-	@$(BIN)/python -m s3private_emulator --delays demo
+	@$(BIN)/python -m s3private_emulator --delays demo --state .emulator
 
 clean:
 	rm -rf $(VENV) dist .demo .emulator .mypy_cache .ruff_cache .pytest_cache

@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--delays", nargs="+", default=["none"], metavar="none|demo|KEY=VALUE", help="how long things take; none"
     )
     parser.add_argument("--exports-file", type=Path, metavar="F", help="write the export lines to this file too")
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="keep the workspaces and the ports here, for another start; forgotten"
+    )
     args = parser.parse_args(argv)
     try:
         delays = delays_of(args.delays)
@@ -74,11 +77,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: ended.set())
-    with Emulator(delays=delays) as emulator:
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in emulator.exports().items())
+    with Emulator(delays=delays, state=args.state) as emulator:
+        settings = {**emulator.exports(), **emulator.workspace_exports()}
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
+        kept = f"The workspaces are kept in {args.state}, nothing else is." if args.state else "Nothing is kept."
         if args.exports_file:
             args.exports_file.write_text(exports, encoding="utf-8")
-        print(contents(emulator), exports, "# Ctrl-C ends it; nothing is kept.", sep="\n", flush=True)
+        print(contents(emulator), exports, f"# Ctrl-C ends it. {kept}", sep="\n", flush=True)
         ended.wait()
     return 0
 

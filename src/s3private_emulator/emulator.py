@@ -23,11 +23,16 @@ from s3private_emulator.http_server import HttpServer
 from s3private_emulator.internet import Internet
 from s3private_emulator.log import Request, RequestLog
 from s3private_emulator.network import Clouds, Network
+from s3private_emulator.ports import Ports
 from s3private_emulator.privatelink import PrivateLink
 from s3private_emulator.serverless import CONTROL_VARIABLE
 from s3private_emulator.vpc import endpoint_views
 from s3private_emulator.wire import Wire
+from s3private_emulator.workspace import Workspace
+from s3private_emulator.workspace.environments import BuiltEnvironments, Environments
+from s3private_emulator.workspace.identity import TOKEN
 from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT, World
+from s3private_emulator.world import Workspace as Seed
 
 ACCOUNTS_HOST = "accounts.cloud.databricks.com"
 
@@ -35,7 +40,9 @@ ACCOUNTS_HOST = "accounts.cloud.databricks.com"
 class Emulator:
     """A context manager: everything listens on 127.0.0.1 while inside, and nothing is left afterwards.
 
-    `delays`: those not named are immediate. `wildcards`: see `Network`.
+    `delays`: those not named are immediate. `wildcards`: see `Network`. `state`: a folder in which the workspaces keep
+    what they know, and the ports are remembered, so that another emulator can go on with it; None: all is forgotten.
+    `environments`: where tasks of jobs get their Python from; None: each is built, and kept in `state`.
     """
 
     def __init__(
@@ -45,6 +52,8 @@ class Emulator:
         clock: Clock | None = None,
         *,
         wildcards: bool = True,
+        state: Path | None = None,
+        environments: Environments | None = None,
     ) -> None:
         self.world = world or World()
         self.clock = clock or RealClock()
@@ -54,6 +63,8 @@ class Emulator:
         self.privatelink = PrivateLink(self.delays)
         self.internet = Internet(self.log)
         self._wildcards = wildcards
+        self._state = state
+        self._environments = environments
         self._running = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -70,8 +81,13 @@ class Emulator:
             self.account = Account(self.world, self.delays, self.privatelink, self.log, self.faults)
             self._wire = Wire()
             running.callback(self._wire.close)
+            self._ports = Ports(self._state)
             self.aws_url = self.serve(self.aws.app, "amazonaws.com", "*.amazonaws.com")
             self.account_url = self.serve(self.account.app, ACCOUNTS_HOST)
+            folder = self._state or directory
+            built = self._environments or BuiltEnvironments(folder / "environments")
+            self.workspaces = {seed.id: self._workspace(seed, folder, built) for seed in self.world.workspaces}
+            self.workspace_urls = {number: self._serve_workspace(number) for number in self.workspaces}
             self.network = Network(
                 wire=self._wire,
                 clock=self.clock,
@@ -97,6 +113,9 @@ class Emulator:
                 stranger=self.stranger,
             )
             self.control_url = self.serve(control)
+            for workspace in self.workspaces.values():
+                running.callback(workspace.close)
+            self._ports.remember()
             running.callback(self.faults.released.set)
             self._running = running.pop_all()
         return self
@@ -111,8 +130,15 @@ class Emulator:
             self.internet.serve(host, app)
         return self._listen(app, None).url
 
+    def _serve_workspace(self, number: int) -> str:
+        """On its own public host for serverless, and on a port that answers for the account too."""
+        workspace = self.workspaces[number]
+        self.internet.serve(workspace.host, workspace.own_host)
+        return self._listen(workspace.one_host, None).url
+
     def _listen(self, app: WSGIApplication, tls: ssl.SSLContext | None) -> HttpServer:
-        server = HttpServer(self._wire, app, tls=tls, crash=self._crash)
+        server = HttpServer(self._wire, app, tls=tls, crash=self._crash, port=self._ports.next())
+        self._ports.used(server.port)
         self._running.callback(server.close)
         return server
 
@@ -128,6 +154,23 @@ class Emulator:
             "DATABRICKS_CLIENT_ID": self.world.client_id,
             "DATABRICKS_CLIENT_SECRET": self.world.client_secret,
             CONTROL_VARIABLE: self.control_url,
+        }
+
+    def workspace_exports(self, workspace_id: int | None = None) -> dict[str, str]:
+        """What the `databricks` command needs besides, to talk to a workspace here; default: the first one.
+
+        DATABRICKS_HOST then answers for the workspace and for the account, so that `s3private` works with the same
+        exports. The command asks for updates and sends telemetry unless told not to: nothing may leave this machine.
+        """
+        number = self.world.workspaces[0].id if workspace_id is None else workspace_id
+        return {
+            "DATABRICKS_HOST": self.workspace_urls[number],
+            "DATABRICKS_TOKEN": TOKEN,
+            # Both kinds of credentials are exported: the token for the workspace, the client id for the account.
+            "DATABRICKS_AUTH_TYPE": "pat",
+            "DATABRICKS_CLI_DISABLE_UPDATE_CHECK": "1",
+            "DATABRICKS_CLI_DISABLE_TELEMETRY": "1",
+            "DATABRICKS_CACHE_ENABLED": "false",
         }
 
     def describe(self) -> dict[str, Any]:
@@ -159,6 +202,25 @@ class Emulator:
             service_name=service_name,
         )
         return connection.vpc_endpoint_id
+
+    def _workspace(self, seed: Seed, folder: Path, environments: Environments) -> Workspace:
+        world = self.world
+        workspace = Workspace(
+            seed,
+            region=world.region,
+            account_id=world.databricks_account,
+            client_id=world.client_id,
+            folder=folder / f"workspace-{seed.id}",
+            environments=environments,
+            log=self.log,
+            vend=self.aws.session,
+            account=self.account.app,
+            service_principals=self.account.client_id_of,
+            control_url=lambda: self.control_url,
+        )
+        workspace.credentials.seed(world.base_service_credential, world.base_role_arn)
+        workspace.credentials.seed(world.reader_service_credential, world.role_arn)
+        return workspace
 
     def _carried_names(self, workspace_id: int) -> Mapping[str, str]:
         if workspace_id not in {workspace.id for workspace in self.world.workspaces}:

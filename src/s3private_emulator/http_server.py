@@ -37,14 +37,16 @@ class HttpServer:
     answer off.
     """
 
-    def __init__(self, wire: Wire, app: WSGIApplication, *, tls: ssl.SSLContext | None = None, crash: Crash) -> None:
+    def __init__(
+        self, wire: Wire, app: WSGIApplication, *, tls: ssl.SSLContext | None = None, crash: Crash, port: int = 0
+    ) -> None:
         self._wire = wire
         self._app = app
         self._tls = tls
         self._crash = crash
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        self._listener = listen()
+        self._listener = listen(port=port)
         self.port = port_of(self._listener)
         wire.watch(self._listener, self._accept)
 

@@ -49,11 +49,13 @@ class Wire:
         self.loop.close()
 
 
-def listen(backlog: int = 128) -> socket.socket:
-    """A non-blocking listening socket on a free loopback port."""
+def listen(backlog: int = 128, port: int = 0) -> socket.socket:
+    """A non-blocking listening socket on that loopback port; 0: a free one. Raises OSError where the port is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        listener.bind((LOOPBACK, 0))
+        if port:  # connections of an emulator that was killed may still be closing on it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, port))
         listener.listen(backlog)
         listener.setblocking(False)
     except BaseException:

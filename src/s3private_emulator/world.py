@@ -76,6 +76,15 @@ class World:
         Workspace(id=1001001001001002, name="research", deployment_name="dbc-research"),
     )
 
+    base_service_credential: str = "s3private_base"
+    """The Unity Catalog service credential that vends a role of the base account, which may assume `role_name`."""
+    reader_service_credential: str = "s3private_reader"
+    """The one that vends `role_name` of the data account itself, to read S3 with."""
+
+    @property
+    def base_role_arn(self) -> str:
+        return f"arn:aws:iam::{self.base_account}:role/s3private-base"
+
     @property
     def role_arn(self) -> str:
         return f"arn:aws:iam::{self.data_account}:role/{self.role_name}"

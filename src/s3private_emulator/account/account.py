@@ -72,6 +72,11 @@ class Account:
             workspace = {workspace.id: workspace for workspace in self._estate.workspaces.every()}[workspace_id]
             workspace.forced_status, workspace.forced_message = status, message
 
+    def client_id_of(self, authorization: str | None) -> str:
+        """Of the service principal whose token the header carries, account admin or not. Raises Refusal."""
+        with self._estate.lock:
+            return self._estate.tokens.bearer(authorization).client_id
+
     def add_service_principal(self, client_id: str, client_secret: str, *, account_admin: bool) -> None:
         with self._estate.lock:
             self._estate.tokens.add(ServicePrincipal(client_id, client_secret, account_admin))

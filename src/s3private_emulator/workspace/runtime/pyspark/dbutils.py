@@ -1,0 +1,7 @@
+"""`from pyspark.dbutils import DBUtils`"""
+
+from __future__ import annotations
+
+from dbruntime.dbutils import DBUtils
+
+__all__ = ["DBUtils"]
