@@ -269,6 +269,24 @@ def test_the_ncc_and_the_rule_are_asked_for_exactly_once(ground: Ground) -> None
 @pytest.mark.parametrize(
     "operation", ["network-connectivity-configs", "network-connectivity-configs/{ncc_id}/private-endpoint-rules"]
 )
+@pytest.mark.parametrize(("status", "code"), [(429, "RESOURCE_EXHAUSTED"), (429, "QUOTA_EXCEEDED"), (400, "")])
+def test_a_quota_is_said_at_once_in_the_platforms_words_however_it_is_answered(
+    ground: Ground, operation: str, status: int, code: str
+) -> None:
+    whole = f"account:POST {operation}"
+    quota = Planned(operation=whole, fault=Fault.QUOTA, status=status, code=code, retry_after="1")
+    ground.emulator.faults.add(quota)
+    clock = PollingClock()
+    report = engine.provision(path_steps(ground.config, ground.clients), clock=clock, timeout=3600)
+    assert report.outcome is Outcome.FAILED
+    assert report.message.endswith(f"{code or 'QUOTA_EXCEEDED'}: The account has reached the limit.")
+    assert clock.now() == 0, "nothing was waited out"
+    assert len([r for r in ground.emulator.log.writes() if r.operation == whole]) == 1
+
+
+@pytest.mark.parametrize(
+    "operation", ["network-connectivity-configs", "network-connectivity-configs/{ncc_id}/private-endpoint-rules"]
+)
 def test_a_lost_reply_is_answered_by_finding_not_by_asking_again(ground: Ground, operation: str) -> None:
     whole = f"account:POST {operation}"
     ground.emulator.faults.add(Planned(operation=whole, fault=Fault.GATEWAY_TIMEOUT))

@@ -84,5 +84,8 @@ class AccountStep(Step[R], ABC):
         self.account_once = clients.account_once
 
     def refusal(self, error: Exception) -> str:
+        # What the SDK asked for again and again, until its time was up: the platform's words are in the cause.
+        if isinstance(error, TimeoutError) and isinstance(error.__cause__, DatabricksError):
+            return self.refusal(error.__cause__)
         code = getattr(error, "error_code", None)
         return f"{code}: {error}" if code else str(error)

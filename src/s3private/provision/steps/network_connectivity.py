@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from databricks.sdk.errors import DeadlineExceeded, InternalError, TemporarilyUnavailable
-from databricks.sdk.errors.platform import BadRequest, NotFound, ResourceConflict
+from databricks.sdk.errors.platform import BadRequest, NotFound, ResourceConflict, TooManyRequests
 from databricks.sdk.service.provisioning import Workspace
 from databricks.sdk.service.settings import (
     CreateNetworkConnectivityConfiguration,
@@ -42,9 +42,16 @@ _LOST_REPLIES = (
 
 
 def send_once(create: Callable[[], object]) -> None:
-    """Send one creating request. A lost reply is no failure: the engine finds the object, or stops waiting."""
+    """Send one creating request. A lost reply is no failure: the engine finds the object, or stops waiting.
+
+    The SDK answers a 429, a quota reached, by waiting to ask again, and gives up with the TimeoutError that also means
+    a lost reply: its cause tells them apart.
+    """
     try:
         create()
+    except TimeoutError as gave_up:
+        if isinstance(gave_up.__cause__, TooManyRequests):
+            raise gave_up.__cause__ from None
     except _LOST_REPLIES:
         return
 
