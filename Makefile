@@ -6,12 +6,14 @@ READY := $(VENV)/ready
 PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test lint emulate clean help
+.PHONY: demo test lint emulate bench bench-quick bench-memory clean help
 
 help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
 	@echo "make test     lint, types, layers and tests"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
+	@echo "make bench    s3private beside its peers, about 40 minutes; writes docs/performance.md. bench-quick: three minutes"
+	@echo "make bench-memory  a listing of 1,000,000 keys and a read of 10 GiB within their bounds"
 	@echo "make clean    remove .venv and what was built"
 
 $(READY): pyproject.toml constraints.txt
@@ -39,5 +41,21 @@ lint: $(READY)
 emulate: $(READY)
 	@$(BIN)/python -m s3private_emulator --delays demo --state .emulator
 
+.bench/ready: $(READY) $(wildcard bench/requirements*.txt)
+	@echo "== making the peers' environments in .bench; once, about a minute"
+	@for each in peers s3fs; do $(PYTHON) -m venv --clear .bench/$$each || exit 1; done
+	@PATH="$(CURDIR)/$(BIN):$$PATH" uv pip install --quiet --upgrade --python .bench/peers/bin/python --editable . -r bench/requirements.txt
+	@PATH="$(CURDIR)/$(BIN):$$PATH" uv pip install --quiet --upgrade --python .bench/s3fs/bin/python -r bench/requirements-s3fs.txt
+	@touch $@
+
+bench: .bench/ready
+	@.bench/peers/bin/python -m bench
+
+bench-quick: .bench/ready
+	@.bench/peers/bin/python -m bench --quick
+
+bench-memory: .bench/ready
+	@.bench/peers/bin/python -m bench.memory
+
 clean:
-	rm -rf $(VENV) dist .demo .emulator .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .bench dist .demo .emulator .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,28 @@
+"""Who takes part: the module, the environment it runs in, and what the table says above its column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Contender:
+    title: str
+    module: str
+    environment: str = "peers"
+    package: str = "boto3"  # whose version the report names
+    quick: bool = True
+
+
+CONTENDERS = {
+    "s3private": Contender("s3private", "bench.peers.private", package="s3private"),
+    "boto3-loop": Contender("boto3 in a loop", "bench.peers.boto3_loop", quick=False),
+    "boto3-threads": Contender("boto3, threads", "bench.peers.boto3_threads"),
+    "s3fs": Contender("s3fs", "bench.peers.s3fs_files", environment="s3fs", package="s3fs", quick=False),
+    "s3transfer": Contender("s3transfer", "bench.peers.s3transfer", package="s3transfer", quick=False),
+    "pyarrow": Contender("pyarrow", "bench.peers.arrow_files", package="pyarrow"),
+    "awscrt": Contender("awscrt", "bench.peers.crt", package="awscrt"),
+    "obstore": Contender("obstore", "bench.peers.obstore_rows", package="obstore"),
+    "obstore-arrow": Contender("obstore, Arrow", "bench.peers.obstore_arrow", package="obstore"),
+    "raw": Contender("raw sockets (ceiling)", "bench.peers.raw"),
+}

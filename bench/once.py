@@ -1,0 +1,59 @@
+"""One client, one workload, one process: prints a JSON object with the time and the memory, when the answer was right.
+
+The clock runs from the first call to the last byte: importing and making the client are not in it, connecting is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import workloads
+from bench.clients import CONTENDERS
+from bench.serving import Place, block
+
+
+def _memory(field: str) -> int:
+    """KiB, from the kernel: `VmRSS` now, or `VmHWM` at the most since the peak was last forgotten."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    return 0
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def main() -> None:
+    name, scale, number, url, ca = sys.argv[1:]
+    workload = (workloads.quick() if scale == "quick" else workloads.full())[int(number)]
+    module: Any = importlib.import_module(CONTENDERS[name].module)
+    if not workload.suits(module.Client):
+        print(json.dumps({"absent": True}))
+        return
+    report: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FILES")) as folder:
+        file = str(Path(folder) / "file")
+        client = module.Client(Place(url=url, ca=ca), workload.bucket)
+        _forget_peak()
+        before, used, began = _memory("VmRSS"), os.times(), time.perf_counter()
+        answer = workload.ask(client, file)
+        report["seconds"] = time.perf_counter() - began
+        after = os.times()
+        report["cpu_seconds"] = sum(after[:4]) - sum(used[:4])
+        report["peak_mib"] = (_memory("VmHWM") - before) / 1024
+        workload.check(answer, block(), file)
+    print(json.dumps(report))
+    sys.stdout.flush()
+    os._exit(0)  # some peers' threads outlive them
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""s3private, as a notebook uses it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from bench.serving import REGION, Place
+from s3private import Route, connect, list_objects, read_objects
+
+
+class Client:
+    def __init__(self, place: Place, bucket: str) -> None:
+        os.environ["AWS_CA_BUNDLE"] = place.ca
+        self.s3 = connect(
+            Route(path="bench", region=REGION, endpoint_url=place.url, vpc_endpoint_id="vpce-0", buckets=(bucket,))
+        )
+        self.bucket = bucket
+
+    def whole(self, key: str, size: int) -> Any:
+        return self.many([key], size)[0]
+
+    def many(self, keys: list[str], size: int) -> Any:
+        return [read.body for read in read_objects(self.s3, [f"s3://{self.bucket}/{key}" for key in keys])]
+
+    def list_keys(self, prefix: str) -> list[str]:
+        return [entry.key for entry in list_objects(self.s3, f"s3://{self.bucket}/{prefix}")]
