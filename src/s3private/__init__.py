@@ -8,7 +8,7 @@ for entry in s3private.list_objects(s3, "s3://sales-records/2026/"):
 
 from __future__ import annotations
 
-from s3private.client import connect
+from s3private.client import Recipe, connect, explain, recipe
 from s3private.errors import (
     ChecksumMismatch,
     ConfigError,
@@ -23,7 +23,7 @@ from s3private.errors import (
     S3PrivateError,
 )
 from s3private.listing import ObjectEntry, list_objects
-from s3private.reading import ObjectBody, read_objects
+from s3private.reading import ObjectBody, read_object, read_objects, read_range, read_ranges, stream_object
 from s3private.route import Route
 
 __all__ = [
@@ -37,11 +37,18 @@ __all__ = [
     "OutsideRoute",
     "PlatformError",
     "ReadError",
+    "Recipe",
     "Refused",
     "Route",
     "RouteError",
     "S3PrivateError",
     "connect",
+    "explain",
     "list_objects",
+    "read_object",
     "read_objects",
+    "read_range",
+    "read_ranges",
+    "recipe",
+    "stream_object",
 ]

@@ -9,13 +9,14 @@ import contextlib
 import selectors
 import socket
 import ssl
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-from s3private.fresh import fresh_bytes
+from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
 from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
 
@@ -25,7 +26,9 @@ _SCRATCH = 1 << 18
 _READS_IN_A_TURN = 64
 _CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _BODY, _CHUNKS, _PARKED = range(8)
 
-Place = memoryview | Callable[[Head], memoryview]
+Place = memoryview | Callable[[int, Mapping[str, str]], memoryview]
+"""Where a body goes: a buffer exactly as long; or what is called with its length and the answer's fields and gives
+one, which may be shorter: then only so much of the body is taken, and the connection given up."""
 Outcome = Answer | Broken | Future[Any]
 
 
@@ -91,10 +94,12 @@ class Exchange:
     sockets: at most so many are open. They are opened only as long as there is nothing else to do, so a near server
     gets few and a far one many. memory: bytes that bodies may take which `released` has not been told of; None: any.
     The body of `first`, and one when there is no other, is received in any case: at most memory + the largest body.
+    Without a wire every outcome is Broken, at once: the caller's way through boto3, `beside`, is then the only one.
     """
 
-    def __init__(self, wire: Wire, *, sockets: int = SOCKETS, memory: int | None = None) -> None:
-        self._wire = wire
+    def __init__(self, wire: Wire | None, *, sockets: int = SOCKETS, memory: int | None = None) -> None:
+        self._lean = wire
+        self._now = wire.now if wire is not None else time.monotonic
         self._limit = sockets
         self._memory = memory
         self._held = 0
@@ -108,8 +113,8 @@ class Exchange:
         self._parked: list[Connection] = []
         self._done: list[tuple[Any, Outcome]] = []
         self._beside = _Beside(self._selector)
-        self._pace = min(1.0, wire.connect_timeout / 4, wire.read_timeout / 4)
-        self._looked = self._left = wire.now()
+        self._pace = min(1.0, wire.connect_timeout / 4, wire.read_timeout / 4) if wire is not None else 1.0
+        self._looked = self._left = self._now()
 
     def __enter__(self) -> Self:
         return self
@@ -133,12 +138,11 @@ class Exchange:
         return len(self._queue) + busy + len(self._beside) + len(self._done)
 
     def ask(self, tag: Any, get: Get, into: Place | None = None) -> None:
-        """Ask `get`; its outcome comes out of `answered` with `tag`.
-
-        into: where the body goes: a buffer exactly as long as it; or what is called with the answer's head and gives
-        one, which may be shorter: then only so much of the body is taken, and the connection given up.
-        """
-        self._queue.append(_Asked(tag, get, into))
+        """Ask `get`; its outcome comes out of `answered` with `tag`. into: see Place; None: bytes of its own."""
+        if self._lean is None:
+            self._done.append((tag, Broken("everything goes through boto3")))
+        else:
+            self._queue.append(_Asked(tag, get, into))
 
     def beside(self, tag: Any, call: Callable[[], Any]) -> None:
         """Run `call` in a thread beside the sockets; its Future, done, comes out of `answered` with `tag`."""
@@ -150,7 +154,7 @@ class Exchange:
 
     def answered(self) -> list[tuple[Any, Outcome]]:
         """Wait until there is an outcome, and take all there are; empty only when nothing is asked."""
-        now = self._wire.now()
+        now = self._now()
         if now - self._left > self._pace:
             # While the caller was busy elsewhere nobody listened: that is not the server's silence.
             for connection in self._open:
@@ -163,7 +167,7 @@ class Exchange:
             events = self._selector.select(0)
             if not events and not self._grow():
                 events = self._selector.select(self._pace)
-            now = self._wire.now()
+            now = self._now()
             for key, _ in events:
                 if key.data is None:
                     self._done += self._beside.finished()
@@ -172,9 +176,18 @@ class Exchange:
             if now - self._looked > self._pace:
                 self._looked = now
                 self._time_out(now)
-        self._left = self._wire.now()
+        self._left = self._now()
         done, self._done = self._done, []
         return done
+
+    def send(self) -> None:
+        """Send what is asked for as far as sockets are free, without waiting: server and caller then both work."""
+        self._start()
+
+    @property
+    def _wire(self) -> Wire:
+        assert self._lean is not None
+        return self._lean
 
     # Sockets
 
@@ -198,7 +211,7 @@ class Exchange:
             return False
         for _ in range(wanted):
             try:
-                connection = Connection(self._wire.open(), self._wire.now())
+                connection = Connection(self._wire.open(), self._now())
             except OSError as error:
                 self._give_up(error)
                 return True
@@ -274,7 +287,7 @@ class Exchange:
         connection.asked = asked
         connection.unsent = signed
         connection.state = _SENDING
-        connection.since = self._wire.now()
+        connection.since = self._now()
         try:
             self._push(connection)
         except ssl.SSLWantReadError:
@@ -369,7 +382,7 @@ class Exchange:
                 continue
             self._parked.remove(connection)
             assert connection.answer is not None
-            connection.since = self._wire.now()
+            connection.since = self._now()
             self._watch(connection, selectors.EVENT_READ)
             try:
                 self._body(connection, connection.answer.length or 0)
@@ -388,7 +401,7 @@ class Exchange:
                 raise BadAnswer(f"{length} bytes are not the {len(asked.into)} asked for")
             connection.view = asked.into
         else:
-            connection.view = asked.into(answer)
+            connection.view = asked.into(length, answer.fields)
         early = connection.early[: len(connection.view)]
         if len(connection.early) > length:
             raise BadAnswer("more came than the body")
@@ -407,7 +420,7 @@ class Exchange:
             self._held += length
         else:
             length = answer.length or 0
-            body = connection.body if length > 1 or asked.into is not None else bytes(connection.view)
+            body = filled(connection.body, connection.view) if asked.into is None else b""
         self._done.append((asked.tag, Answer(answer.status, answer.fields, body, length)))
         taken_whole = connection.chunks is not None or len(connection.view) == length
         connection.forget()
@@ -425,7 +438,8 @@ class Exchange:
     def _fail(self, connection: Connection, error: Exception) -> None:
         asked, opening = connection.asked, connection.state in (_CONNECTING, _SHAKING)
         silent = connection.state in (_SENDING, _HEAD) and not connection.early
-        answer, body, filled = connection.answer, connection.body, connection.filled
+        answer, chunks = connection.answer, connection.chunks
+        body, view, received = connection.body, connection.view, connection.filled
         self._drop(connection)
         if opening:
             self._opening -= 1
@@ -437,8 +451,8 @@ class Exchange:
             for idle in self._idle[:]:
                 self._drop(idle)
             self._queue.appendleft(asked)
-        elif asked is not None and answer is not None:
-            self._done.append((asked.tag, Broken(_said(error), answer.status, answer.fields, body, filled)))
+        elif asked is not None and answer is not None and chunks is None:
+            self._done.append((asked.tag, Broken(_said(error), answer.status, answer.fields, body, view, received)))
         elif asked is not None:
             self._done.append((asked.tag, Broken(_said(error))))
 

@@ -16,11 +16,17 @@ _address.restype = ctypes.c_void_p
 
 
 def fresh_bytes(length: int) -> tuple[bytes, memoryview]:
-    """Bytes of `length`, and the view through which to fill them. Do not hand the bytes out before that, nor keep the
-    view after: the view does not keep the bytes alive. Raises MemoryError.
+    """Bytes of `length`, and the view through which to fill them: take what is filled with `filled`.
+
+    Do not hand the bytes out before that, nor keep the view after: it does not keep them alive. Raises MemoryError.
     """
     if length < 2:
-        # The interpreter shares the shortest.
+        # The interpreter shares the shortest: these are not to be written to.
         return bytes(length), memoryview(bytearray(length))
     fresh: bytes = _make(None, length)
     return fresh, memoryview((ctypes.c_char * length).from_address(_address(fresh))).cast("B")
+
+
+def filled(fresh: bytes, view: memoryview) -> bytes:
+    """The bytes of `fresh_bytes`, now that they are filled."""
+    return fresh if len(view) > 1 else bytes(view)

@@ -1,74 +1,347 @@
-"""Reading many objects: in the order asked for, at most `workers` bodies in memory."""
+"""Reading into memory: many objects, one, ranges of one, or one as a stream.
+
+Where the client has a wire, all sockets are driven by the caller's own thread. What the wire does not understand, and
+everything where there is none, boto3 is asked for in threads beside it. Every body is whole and of one object, or it
+is an error.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from s3private.errors import ObjectChanged, ReadError
-from s3private.listing import ObjectEntry, split_uri
+from s3private.asking import Wanted, content_range, fetch, wanted
+from s3private.checksums import verify
+from s3private.client import wire_of
+from s3private.errors import ObjectChanged, ReadError, Refused
+from s3private.exchange import BESIDE, Exchange, Outcome
+from s3private.fresh import filled, fresh_bytes
+from s3private.listing import ObjectEntry
+from s3private.parts import AHEAD, PART, Begun, parts
+from s3private.wire import SOCKETS, Broken
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+MEMORY = 256 << 20
+_WAITING = 4
+"""How many objects, for each worker, may have come before one that is handed out earlier."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectBody:
-    """One object, whole."""
+    """One object, whole. verified: the algorithm of the checksum it was held against, or None (see `read_object`)."""
 
     bucket: str
     key: str
     etag: str
     body: bytes
+    version_id: str | None = None
+    content_type: str | None = None
+    verified: str | None = None
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def read_objects(s3: S3Client, objects: Iterable[str | ObjectEntry], *, workers: int = 8) -> Iterator[ObjectBody]:
-    """The bodies of `objects` (URIs, or entries of a listing), in their order.
+def read_objects(
+    s3: S3Client,
+    objects: Iterable[str | ObjectEntry],
+    *,
+    workers: int | None = None,
+    ordered: bool = True,
+    memory: int = MEMORY,
+    extra_args: Mapping[str, Any] | None = None,
+    on_error: Callable[[str, ReadError], object] | None = None,
+) -> Iterator[ObjectBody]:
+    """The bodies of `objects` (URIs, or entries of a listing), in their order, or as they come.
 
-    Memory: at most `workers` bodies, and the one that was handed out. An entry of a listing is read only as it was
-    listed: ObjectChanged when it was replaced since. Raises ReadError naming the URI when S3 refuses one.
+    An entry of a listing is read only as it was listed: ObjectChanged when it was replaced since.
+    workers: requests at once; default 64, or 8 threads where everything goes through boto3. memory: bytes.
+    extra_args: see `read_object`. on_error: called with the URI and the error of an object that cannot be read, which
+    is then left out; default: raise it.
+
+    Memory: at most memory + the largest object, and while boto3 is asked again up to 8 objects more; 4 * workers
+    objects ahead of the reader. Raises Refused for a wrong URI, ReadError naming the URI when S3 refuses one.
     """
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise ValueError("workers must be 1 or more")
-    with ThreadPoolExecutor(workers, thread_name_prefix="s3private-read") as pool:
-        running: deque[Future[ObjectBody]] = deque()
-        try:
-            for item in objects:
-                running.append(pool.submit(_read, s3, item))
-                if len(running) >= workers:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
+    at_once = workers or (SOCKETS if wire_of(s3) else BESIDE)
+    return _Many(s3, objects, at_once, ordered, memory, extra_args, on_error).read()
 
 
-def _read(s3: S3Client, item: str | ObjectEntry) -> ObjectBody:
-    from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
+def read_object(
+    s3: S3Client, object: str | ObjectEntry, *, ahead: int = AHEAD, extra_args: Mapping[str, Any] | None = None
+) -> ObjectBody:
+    """One object, whole; a large one in parts of 8 MiB, `ahead` of them at once, received where they stay.
 
-    bucket, key = (item.bucket, item.key) if isinstance(item, ObjectEntry) else split_uri(item)
-    uri = f"s3://{bucket}/{key}"
-    try:
-        if isinstance(item, ObjectEntry):
-            answer = s3.get_object(Bucket=bucket, Key=key, IfMatch=item.etag)
+    extra_args: of boto3's get_object: VersionId, RequestPayer, ExpectedBucketOwner, SSECustomerAlgorithm,
+    SSECustomerKey, SSECustomerKeyMD5. An object under KMS needs none.
+    The stored checksum is verified where S3 gives one of the whole object: CRC32, SHA1, SHA256, and with `awscrt`
+    CRC32C and CRC64NVME. Memory: the object.
+    Raises ObjectChanged when it was replaced meanwhile, ChecksumMismatch, ReadError when S3 refuses it.
+    """
+    asked = wanted(object, extra_args)
+    body, whole = b"", memoryview(b"")
+    begun: Begun | None = None
+
+    def place(known: Begun, number: int, length: int) -> memoryview:
+        nonlocal begun, body, whole
+        if begun is None:
+            begun = known
+            body, whole = fresh_bytes(known.size)
+        return whole[number * PART : number * PART + length]
+
+    for _ in parts(s3, asked, place, ahead=ahead):
+        pass
+    assert begun is not None
+    return _whole(asked, begun.fields, filled(body, whole))
+
+
+def stream_object(
+    s3: S3Client,
+    object: str | ObjectEntry,
+    *,
+    part: int = PART,
+    ahead: int = 4,
+    extra_args: Mapping[str, Any] | None = None,
+) -> Iterator[bytes]:
+    """The object's bytes in order, in pieces of `part` bytes, `ahead` of them asked for before they are wanted.
+
+    For what is too large to hold. extra_args: see `read_object`; no checksum is verified: the end would be too late.
+    Memory: (ahead + 1) * part, whatever the object's size.
+    Raises ObjectChanged when it was replaced meanwhile, ReadError when S3 refuses it.
+    """
+    asked = wanted(object, extra_args)
+    return _pieces(s3, asked, part, ahead)
+
+
+def read_range(
+    s3: S3Client, object: str | ObjectEntry, start: int, length: int, *, extra_args: Mapping[str, Any] | None = None
+) -> bytes:
+    """`length` bytes from `start` on; fewer where the object ends. See `read_ranges`."""
+    return read_ranges(s3, object, [(start, length)], extra_args=extra_args)[0]
+
+
+def read_ranges(
+    s3: S3Client,
+    object: str | ObjectEntry,
+    ranges: Iterable[tuple[int, int]],
+    *,
+    etag: str | None = None,
+    coalesce: int = 0,
+    workers: int | None = None,
+    extra_args: Mapping[str, Any] | None = None,
+) -> list[bytes]:
+    """The bytes of `ranges` (start and length), all of one object, in their order; fewer where the object ends.
+
+    etag: read only the object that has it; default: an entry's own, else whatever is there, but one and the same.
+    coalesce: ranges no more than so many bytes apart are one request. workers: requests at once. extra_args: see
+    `read_object`. Memory: the ranges, with the gaps between those that are one request.
+    Raises ObjectChanged, and ReadError when S3 refuses: a start beyond the end is an InvalidRange.
+    """
+    asked = wanted(object, extra_args)
+    if etag:
+        asked = Wanted(asked.bucket, asked.key, etag, asked.arguments, asked.headers)
+    wanted_ranges = list(ranges)
+    for start, length in wanted_ranges:
+        if start < 0 or length < 1:
+            raise Refused(f"{asked.uri}: not a range: start {start}, length {length}")
+    return _Ranges(s3, asked, wanted_ranges, coalesce, workers).read()
+
+
+def _pieces(s3: S3Client, asked: Wanted, part: int, ahead: int) -> Iterator[bytes]:
+    fresh: dict[int, bytes] = {}
+
+    def place(_begun: Begun, number: int, length: int) -> memoryview:
+        fresh[number], view = fresh_bytes(length)
+        return view
+
+    for number, view in parts(s3, asked, place, part=part, ahead=ahead, ordered=True):
+        yield filled(fresh.pop(number), view)
+
+
+def _whole(asked: Wanted, fields: Mapping[str, str], body: bytes) -> ObjectBody:
+    return ObjectBody(
+        bucket=asked.bucket,
+        key=asked.key,
+        etag=fields.get("etag", ""),
+        body=body,
+        version_id=fields.get("x-amz-version-id"),
+        content_type=fields.get("content-type"),
+        verified=verify(asked.uri, fields, body),
+    )
+
+
+class _Many:
+    def __init__(
+        self,
+        s3: S3Client,
+        objects: Iterable[str | ObjectEntry],
+        at_once: int,
+        ordered: bool,
+        memory: int,
+        extra_args: Mapping[str, Any] | None,
+        on_error: Callable[[str, ReadError], object] | None,
+    ) -> None:
+        self._s3 = s3
+        self._objects = enumerate(iter(objects))
+        self._at_once = at_once
+        self._ordered = ordered
+        self._memory = memory
+        self._extra_args = extra_args
+        self._on_error = on_error
+        self._exchange = Exchange(wire_of(s3), sockets=at_once, memory=memory)
+        self._wanted: dict[int, Wanted] = {}
+        self._sizes: dict[int, int] = {}
+        self._expected = 0
+        self._held: dict[int, int] = {}
+        self._ready: dict[int, ObjectBody | ReadError] = {}
+
+    def read(self) -> Iterator[ObjectBody]:
+        turn = 0
+        with self._exchange as exchange:
+            while True:
+                self._follow()
+                if not self._wanted:
+                    return
+                exchange.first = turn
+                for number, outcome in exchange.answered():
+                    self._take(number, outcome)
+                self._follow()
+                exchange.send()
+                while self._ready and (turn in self._ready or not self._ordered):
+                    number = turn if self._ordered else next(iter(self._ready))
+                    result, asked = self._ready.pop(number), self._wanted.pop(number)
+                    self._expected -= self._sizes.pop(number)
+                    exchange.released(self._held.pop(number))
+                    turn += 1
+                    if isinstance(result, ObjectBody):
+                        yield result
+                    elif self._on_error is None:
+                        raise result
+                    else:
+                        self._on_error(asked.uri, result)
+
+    def _follow(self) -> None:
+        """Ask for as many more as there may be. A listing says how large they are; of others we learn as they come."""
+        while (
+            len(self._exchange) < self._at_once
+            and len(self._wanted) < _WAITING * self._at_once
+            and (not self._wanted or self._expected < self._memory)
+        ):
+            number, item = next(self._objects, (-1, ""))
+            if number < 0:
+                return
+            asked = self._wanted[number] = wanted(item, self._extra_args)
+            self._sizes[number] = item.size if isinstance(item, ObjectEntry) else 0
+            self._expected += self._sizes[number]
+            self._exchange.ask(number, asked.get())
+
+    def _take(self, number: int, outcome: Outcome) -> None:
+        asked = self._wanted[number]
+        if isinstance(outcome, Future):
+            try:
+                fetched = outcome.result()
+            except ReadError as error:
+                self._ready[number] = error
+                return
+            self._exchange.released(self._held[number] - len(fetched.body))
+            self._arrived(number, fetched.fields, fetched.body)
+        elif isinstance(outcome, Broken):
+            self._held[number] = len(outcome.body)
+            self._exchange.beside(number, partial(fetch, self._s3, asked, None, None, outcome))
+        elif outcome.status != 200 or asked.etag not in (None, outcome.fields.get("etag")):
+            self._held[number] = outcome.length
+            self._exchange.beside(number, partial(fetch, self._s3, asked, None))
         else:
-            answer = s3.get_object(Bucket=bucket, Key=key)
-        body = answer["Body"].read()
-    except ClientError as error:
-        said = error.response.get("Error", {})
-        if said.get("Code") in ("PreconditionFailed", "412"):
-            raise ObjectChanged(f"{uri}: replaced since it was listed; list it again") from error
-        raise ReadError(f"{uri}: {said.get('Code')}: {said.get('Message')}") from error
-    except (HTTPClientError, IncompleteReadError, FlexibleChecksumError) as error:
-        raise ReadError(f"{uri}: {error}") from error
-    if len(body) != answer["ContentLength"]:
-        raise ReadError(f"{uri}: {len(body)} bytes came, {answer['ContentLength']} were promised; read it again")
-    return ObjectBody(bucket=bucket, key=key, etag=answer["ETag"], body=body)
+            self._arrived(number, outcome.fields, outcome.body)
+
+    def _arrived(self, number: int, fields: Mapping[str, str], body: bytes) -> None:
+        self._held[number] = len(body)
+        try:
+            self._ready[number] = _whole(self._wanted[number], fields, body)
+        except ReadError as error:
+            self._ready[number] = error
+
+
+class _Ranges:
+    def __init__(
+        self, s3: S3Client, asked: Wanted, ranges: list[tuple[int, int]], coalesce: int, workers: int | None
+    ) -> None:
+        self._s3 = s3
+        self._asked = asked
+        self._ranges = ranges
+        self._workers = workers or (SOCKETS if wire_of(s3) else BESIDE)
+        self._etag = asked.etag
+        self._requests = _joined(ranges, coalesce)
+        self._found: list[bytes] = [b""] * len(ranges)
+
+    def read(self) -> list[bytes]:
+        waiting = iter(enumerate(self._requests))
+        more = True
+        with Exchange(wire_of(self._s3), sockets=self._workers) as exchange:
+            while more or len(exchange):
+                while more and len(exchange) < self._workers:
+                    number, request = next(waiting, (-1, None))
+                    if request is None:
+                        more = False
+                    else:
+                        exchange.ask(number, self._asked.get(request.span))
+                for number, outcome in exchange.answered():
+                    request = self._requests[number]
+                    if isinstance(outcome, Future):
+                        fetched = outcome.result()
+                        self._take(request, fetched.fields, fetched.body)
+                    elif isinstance(outcome, Broken) or not self._right(request, outcome.fields):
+                        broken = outcome if isinstance(outcome, Broken) else None
+                        exchange.beside(number, partial(fetch, self._s3, self._asked, request.span, None, broken))
+                    else:
+                        self._take(request, outcome.fields, outcome.body)
+        return self._found
+
+    def _right(self, request: _Request, fields: Mapping[str, str]) -> bool:
+        found = content_range(fields)
+        return found is not None and found[:2] == (request.span[0], min(request.span[1], found[2] - 1))
+
+    def _take(self, request: _Request, fields: Mapping[str, str], body: bytes) -> None:
+        etag = fields.get("etag")
+        if self._etag is None:
+            self._etag = etag
+        if etag != self._etag:
+            raise ObjectChanged(f"{self._asked.uri}: replaced while it was read; read it again")
+        if len(request.numbers) == 1:
+            self._found[request.numbers[0]] = body
+            return
+        for number in request.numbers:
+            start, length = self._ranges[number]
+            start -= request.span[0]
+            self._found[number] = body[start : start + length]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request for one range or several. span: its first and last byte."""
+
+    span: tuple[int, int]
+    numbers: tuple[int, ...]
+
+
+def _joined(ranges: list[tuple[int, int]], gap: int) -> list[_Request]:
+    """Ranges that overlap, touch or are no more than `gap` apart are asked for as one."""
+    if not gap:
+        return [_Request((start, start + length - 1), (number,)) for number, (start, length) in enumerate(ranges)]
+    requests: list[_Request] = []
+    for number in sorted(range(len(ranges)), key=lambda each: ranges[each]):
+        start, length = ranges[number]
+        last = requests[-1] if requests else None
+        if last is not None and start <= last.span[1] + 1 + gap:
+            end = max(last.span[1], start + length - 1)
+            requests[-1] = _Request((last.span[0], end), (*last.numbers, number))
+        else:
+            requests.append(_Request((start, start + length - 1), (number,)))
+    return requests

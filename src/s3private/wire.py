@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -57,13 +58,14 @@ class Broken(NamedTuple):
     """No answer, or one that is not understood: ask boto3.
 
     status and fields are there (not 0 and empty) when an understood head of a 200 or 206 had come; then `received`
-    bytes of its body lie in `body`, or in the caller's buffer, and only the rest need be asked for.
+    bytes of its body lie in `view`, which is of `body` or the caller's own, and only the rest need be asked for.
     """
 
     reason: str
     status: int = 0
     fields: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
+    view: memoryview = memoryview(b"")
     received: int = 0
 
 
@@ -112,6 +114,7 @@ class Wire:
         self._turn = 0
         self._keys: tuple[float, Keys | None] = (-KEYS_SECONDS, None)
         self._process = os.getpid()
+        weakref.finalize(self, _close, self._idle)
 
     def get(self, get: Get) -> Answer | Broken:
         """One GET, waited for. Memory: the body."""
@@ -201,8 +204,12 @@ class Wire:
     def close(self) -> None:
         """Close the idle sockets. Used again, it opens new ones."""
         with self._lock:
-            while self._idle:
-                self._idle.pop()[1].close()
+            _close(self._idle)
+
+
+def _close(idle: deque[tuple[float, Connection]]) -> None:
+    while idle:
+        idle.pop()[1].close()
 
 
 def _context(verify: bool | str) -> ssl.SSLContext:

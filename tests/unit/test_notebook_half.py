@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -14,14 +13,12 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
-from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 import s3private
-from s3private import ObjectChanged, ObjectEntry, OutsideRoute, ReadError, Refused, Route, RouteError
+from s3private import OutsideRoute, Refused, Route, RouteError
 from s3private.client import connect
 from s3private.listing import list_objects
-from s3private.reading import read_objects
 
 HOST = "bucket.vpce-0a1b2c3d4e5f60001-abcdefgh.s3.eu-west-1.vpce.amazonaws.com"
 ROUTE = Route(
@@ -44,7 +41,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    return connect(ROUTE)
+    return connect(ROUTE, lean=False)
 
 
 def asked(s3: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -119,43 +116,6 @@ def test_a_listing_is_every_page_in_order(s3: Any) -> None:
 def test_a_wrong_uri_is_refused_before_any_request(s3: Any, uri: str) -> None:
     with pytest.raises(Refused, match="not an S3 URI"):
         list_objects(s3, uri)
-
-
-def entry(key: str) -> ObjectEntry:
-    return ObjectEntry(bucket="b", key=key, size=3, last_modified=WHEN, etag='"e1"', storage_class="STANDARD")
-
-
-def body(content: bytes, length: int) -> dict[str, Any]:
-    return {"Body": StreamingBody(io.BytesIO(content), len(content)), "ContentLength": length, "ETag": '"e1"'}
-
-
-def test_objects_are_read_in_the_order_asked_for(s3: Any) -> None:
-    with Stubber(s3) as stub:
-        stub.add_response("get_object", body(b"one", 3), {"Bucket": "b", "Key": "x"})
-        stub.add_response("get_object", body(b"two", 3), {"Bucket": "b", "Key": "y", "IfMatch": '"e1"'})
-        read = list(read_objects(s3, ["s3://b/x", entry("y")], workers=1))
-    assert [(r.key, r.body) for r in read] == [("x", b"one"), ("y", b"two")]
-
-
-def test_an_object_replaced_since_it_was_listed_is_an_error(s3: Any) -> None:
-    with Stubber(s3) as stub:
-        stub.add_client_error("get_object", "PreconditionFailed", http_status_code=412)
-        with pytest.raises(ObjectChanged, match="s3://b/y: replaced"):
-            list(read_objects(s3, [entry("y")]))
-
-
-def test_a_body_that_comes_short_is_an_error(s3: Any) -> None:
-    with Stubber(s3) as stub:
-        stub.add_response("get_object", body(b"on", 3))
-        with pytest.raises(ReadError, match="2 bytes came, 3 were promised"):
-            list(read_objects(s3, ["s3://b/x"]))
-
-
-def test_a_refusal_names_the_object(s3: Any) -> None:
-    with Stubber(s3) as stub:
-        stub.add_client_error("get_object", "NoSuchKey", "no such key", 404)
-        with pytest.raises(ReadError, match="s3://b/x: NoSuchKey"):
-            list(read_objects(s3, ["s3://b/x"]))
 
 
 def test_a_route_survives_its_file_and_a_broken_one_is_named(tmp_path: Path) -> None:

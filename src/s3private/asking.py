@@ -1,0 +1,231 @@
+"""One object to be read, as it is asked for: as our own GET, or through boto3 when that GET did not do.
+
+Through boto3 a body that breaks off is resumed where it broke, by `Range` and `If-Match`; its errors become ours here.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import md5
+from typing import TYPE_CHECKING, Any
+
+from s3private.checksums import ASK
+from s3private.errors import ChecksumMismatch, ObjectChanged, ReadError, Refused
+from s3private.exchange import Place
+from s3private.fresh import filled, fresh_bytes
+from s3private.listing import ObjectEntry, split_uri
+from s3private.wire import Broken, Get, object_get
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+TRIES = 4
+"""How often a body may break off without a byte more than before."""
+
+_PIECE = 1 << 18
+_SSE_C = "x-amz-server-side-encryption-customer-"
+_FIELDS = {
+    "ExpectedBucketOwner": "x-amz-expected-bucket-owner",
+    "RequestPayer": "x-amz-request-payer",
+    "SSECustomerAlgorithm": f"{_SSE_C}algorithm",
+    "SSECustomerKey": f"{_SSE_C}key",
+    "SSECustomerKeyMD5": f"{_SSE_C}key-md5",
+}
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
+_ALLOWED = {*_FIELDS, "VersionId"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An object to read. etag: as it must be, with its quotes, or None. arguments: of boto3's `get_object`."""
+
+    bucket: str
+    key: str
+    etag: str | None
+    arguments: Mapping[str, Any]
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def get(self, span: tuple[int, int] | None = None, etag: str | None = None) -> Get:
+        """Our own GET. span: first and last byte, or None for the whole, with its checksum."""
+        headers = [*self.headers, ASK if span is None else ("range", f"bytes={span[0]}-{span[1]}")]
+        if expected := etag or self.etag:
+            headers.append(("if-match", expected))
+        version = self.arguments.get("VersionId")
+        return object_get(self.bucket, self.key, headers, (("versionId", version),) if version else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What boto3 got. fields: the answer's header fields, names in lower case. body: empty where a buffer was given."""
+
+    fields: Mapping[str, str]
+    body: bytes
+
+
+def wanted(item: str | ObjectEntry, extra_args: Mapping[str, Any] | None = None) -> Wanted:
+    """What `item` asks for: an entry of a listing is wanted only as it was listed. Raises Refused."""
+    arguments = dict(extra_args or {})
+    if unknown := sorted(set(arguments) - _ALLOWED):
+        raise Refused(f"extra_args has {unknown[0]!r}, which is not one of {', '.join(sorted(_ALLOWED))}")
+    etag = None
+    if isinstance(item, ObjectEntry):
+        bucket, key, etag = item.bucket, item.key, item.etag
+        version = getattr(item, "version_id", None)
+        if version and "VersionId" not in arguments:
+            arguments["VersionId"] = version
+    else:
+        bucket, key = split_uri(item)
+        if not key:
+            raise Refused(f"{item!r} names no object (write s3://bucket/key)")
+    given = {name: value for name, value in arguments.items() if name in _FIELDS}
+    if "SSECustomerKey" in given:
+        # As botocore does: the key goes encoded, with its MD5. https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
+        plain = given["SSECustomerKey"]
+        plain = plain.encode() if isinstance(plain, str) else bytes(plain)
+        given["SSECustomerKey"] = b64encode(plain).decode()
+        given.setdefault("SSECustomerKeyMD5", b64encode(md5(plain, usedforsecurity=False).digest()).decode())
+    return Wanted(bucket, key, etag, arguments, tuple((_FIELDS[name], str(value)) for name, value in given.items()))
+
+
+def fetch(
+    s3: S3Client, object: Wanted, span: tuple[int, int] | None, into: Place | None = None, broken: Broken | None = None
+) -> Fetched:
+    """The object, or `span` of it (first and last byte), through boto3, resumed as often as it breaks off and goes on.
+
+    into: where it goes, see Place; None: bytes of its own. broken: what our own GET of the same left behind; only the
+    rest is asked for. Memory: the body. Raises ObjectChanged, ReadError and ChecksumMismatch.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError
+    from urllib3.exceptions import HTTPError
+
+    reading = _Reading(object, span, into, broken)
+    tries = 0
+    while not reading.complete:
+        before = reading.received
+        try:
+            answer: Any = s3.get_object(**reading.arguments())
+        except ClientError as error:
+            raise read_error(object.uri, error) from error
+        except HTTPClientError as error:
+            raise ReadError(f"{object.uri}: {error}") from error
+        try:
+            with closing(answer["Body"]) as body:
+                reading.begin(answer)
+                while not reading.complete and (piece := body.read(_PIECE)):
+                    reading.take(piece)
+            if not reading.complete:
+                raise ReadError(f"{reading.received} bytes came, {reading.size} were promised")
+        except FlexibleChecksumError as error:
+            raise ChecksumMismatch(f"{object.uri}: {error}") from error
+        except (BotoCoreError, HTTPError, OSError, ReadError) as error:
+            if isinstance(error, ObjectChanged):
+                raise
+            tries = 0 if reading.received > before else tries + 1
+            if tries >= TRIES:
+                raise ReadError(
+                    f"{object.uri}: the body broke off {tries} times at {reading.received}: {error}"
+                ) from error
+    return Fetched(reading.fields, reading.whole())
+
+
+def read_error(uri: str, error: Any) -> ReadError:
+    """botocore's ClientError as ours, in S3's own words."""
+    said = error.response.get("Error", {})
+    if said.get("Code") in ("PreconditionFailed", "412"):
+        return ObjectChanged(f"{uri}: replaced since it was listed, or while it was read; list or read it again")
+    return ReadError(f"{uri}: {said.get('Code')}: {said.get('Message')}")
+
+
+def content_range(fields: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """First byte, last byte and the object's size, from an answer's header fields."""
+    match = _CONTENT_RANGE.fullmatch(fields.get("content-range", ""))
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+class _Reading:
+    """How far the reading of one body has come, over as many answers as it takes."""
+
+    def __init__(self, object: Wanted, span: tuple[int, int] | None, into: Place | None, broken: Broken | None) -> None:
+        self._object = object
+        self._span = span
+        self._place = into
+        self._view: memoryview | None = None
+        self._first = span[0] if span else 0
+        self._etag = object.etag
+        self.size = -1
+        self.received = 0
+        self.fields: Mapping[str, str] = {}
+        self.body = b""
+        if broken is not None and broken.received and "etag" in broken.fields:
+            self._remember(broken.fields)
+            self.received = broken.received
+            self.body, self._view = broken.body, broken.view
+
+    @property
+    def complete(self) -> bool:
+        return self._view is not None and self.received == len(self._view)
+
+    def arguments(self) -> dict[str, Any]:
+        """Of boto3's `get_object`, for what is still missing."""
+        asked = {"Bucket": self._object.bucket, "Key": self._object.key, **self._object.arguments}
+        if self._etag:
+            asked["IfMatch"] = self._etag
+        if self._span or self.received:
+            last = self._span[1] if self._span else ""
+            asked["Range"] = f"bytes={self._first + self.received}-{last}"
+        else:
+            asked["ChecksumMode"] = "ENABLED"
+        return asked
+
+    def begin(self, answer: Any) -> None:
+        """Hold an answer's head against what was asked. Raises ReadError."""
+        uri, etag = self._object.uri, answer.get("ETag")
+        if self._etag and etag != self._etag:
+            raise ObjectChanged(f"{uri}: replaced while it was read; read it again")
+        if not self.fields:
+            self._remember({**answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}), "etag": etag or ""})
+        size = self.received + answer["ContentLength"]
+        if self._span or self.received:
+            found = content_range({"content-range": answer.get("ContentRange", "")})
+            start = self._first + self.received
+            last = min(self._span[1], found[2] - 1) if self._span and found else found[2] - 1 if found else 0
+            if found is None or found[:2] != (start, last):
+                raise ReadError(f"{uri}: bytes {start}- were asked for, {answer.get('ContentRange')} came")
+        if self.size not in (-1, size):
+            raise ReadError(f"{uri}: {size} bytes are not the {self.size} promised first")
+        self.size = size
+        if self._view is None:
+            self._view = self._placed(size)
+        elif len(self._view) != size and not callable(self._place):
+            raise ReadError(f"{uri}: {size} bytes are not the {len(self._view)} promised first")
+
+    def _placed(self, size: int) -> memoryview:
+        if self._place is None:
+            self.body, view = fresh_bytes(size)
+            return view
+        view = self._place if isinstance(self._place, memoryview) else self._place(size, self.fields)
+        if view is self._place and len(view) != size:
+            raise ReadError(f"{self._object.uri}: {size} bytes are not the {len(view)} asked for")
+        return view
+
+    def take(self, piece: bytes) -> None:
+        """What comes after a place that is full is not wanted."""
+        assert self._view is not None
+        piece = piece[: len(self._view) - self.received]
+        self._view[self.received : self.received + len(piece)] = piece
+        self.received += len(piece)
+
+    def whole(self) -> bytes:
+        return filled(self.body, self._view) if self._place is None and self._view is not None else b""
+
+    def _remember(self, fields: Mapping[str, str]) -> None:
+        self.fields = fields
+        self._etag = fields.get("etag") or self._etag

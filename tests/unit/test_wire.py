@@ -1,0 +1,69 @@
+"""Our own transport answers what it wholly understands, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import boto3
+import pytest
+
+from origin.server import Fault, Origin
+from s3private import connect
+from s3private.client import wire_of
+from s3private.exchange import get_many
+from s3private.wire import Answer, Broken, Wire, object_get
+
+
+def session() -> boto3.Session:
+    return boto3.Session("AKIAEXAMPLE000000000", "not-a-secret")
+
+
+@pytest.fixture
+def wire(origin: Origin) -> Wire:
+    found = wire_of(connect(origin.route(), session=session(), read_timeout=0.5))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 16_000, 16_384, 100_000, 3_000_000])
+def test_a_body_arrives_whole_whatever_its_size(origin: Origin, wire: Wire, size: int) -> None:
+    body = random.Random(size).randbytes(size)
+    origin.put("b", "k", body)
+    answer = wire.get(object_get("b", "k"))
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.length, answer.body) == (200, size, body)
+
+
+def test_requests_one_after_the_other_share_a_connection(origin: Origin, wire: Wire) -> None:
+    origin.put("b", "k", b"x")
+    for _ in range(5):
+        assert isinstance(wire.get(object_get("b", "k")), Answer)
+    assert {request.connection for request in origin.requests} == {0}
+
+
+def test_many_are_answered_each_with_its_own_body(origin: Origin, wire: Wire) -> None:
+    bodies = {f"k{number}": random.Random(number).randbytes(number * 37) for number in range(300)}
+    for key, body in bodies.items():
+        origin.put("b", key, body)
+    found: dict[Any, bytes] = {}
+    for key, outcome in get_many(wire, ((key, object_get("b", key)) for key in bodies), sockets=8):
+        assert isinstance(outcome, Answer)
+        found[key] = outcome.body
+    assert found == bodies
+    assert len({request.connection for request in origin.requests}) <= 8
+
+
+@pytest.mark.parametrize("kind", ["slow down", "truncate", "cut", "reset", "stall", "head"])
+def test_a_broken_answer_is_broken_and_says_why(origin: Origin, wire: Wire, kind: str) -> None:
+    origin.put("b", "k", b"x" * 50_000)
+    origin.fault = lambda request: Fault(kind, 20_000)
+    broken = wire.get(object_get("b", "k"))
+    assert isinstance(broken, Broken)
+    assert broken.reason
+    if kind in ("truncate", "cut", "stall"):
+        assert (broken.status, broken.received, bytes(broken.view[:20_000])) == (200, 20_000, b"x" * 20_000)
+
+
+def test_what_is_not_found_is_for_boto3_to_say(wire: Wire) -> None:
+    assert wire.get(object_get("b", "none")) == Broken("BadAnswer: status 404")
