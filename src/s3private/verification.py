@@ -91,7 +91,7 @@ class Verified:
             f"host         {self.route.host}",
             f"resolves to  {', '.join(self.peer.resolved)}",
             f"connected    {self.peer.address} ({self.peer.protocol})",
-            f"certificate  {', '.join(self.peer.names)}",
+            f"certificate  {self.peer.names[0]} and {len(self.peer.names) - 1} names more",
             *(f"listed       s3://{seen.bucket}/{seen.key or ' (empty)'}" for seen in self.buckets),
             *(f"proves       {line}" for line in self.proves),
             *(f"proves not   {line}" for line in self.proves_not),

@@ -93,6 +93,9 @@ def _task_findings(task: Mapping[str, Any], entry_points: Sequence[str], folder:
             yield f"package_name {wheel['package_name']}: not this wheel"
         if wheel["entry_point"] not in entry_points:
             yield f"entry_point {wheel['entry_point']}: the wheel has no such entry point"
+        if "named_parameters" in wheel:
+            # https://docs.databricks.com/aws/en/jobs/parameter-use
+            yield "named_parameters: the service hands them every job parameter too; parameters says which"
     notebook = task.get("notebook_task")
     if notebook is not None:
         file = folder / notebook["notebook_path"]

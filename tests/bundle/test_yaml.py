@@ -99,13 +99,15 @@ def test_the_entry_points_take_the_parameters_that_the_tasks_give(key: str, monk
     def parse(_job: Callable[..., Any], parameters: argparse.ArgumentParser, argv: list[str]) -> None:
         raise Parsed(parameters.parse_args(argv))
 
-    values = {"timeout": "90m", "dry-run": "false", "wait-minutes": "1", "limit": ""}
+    values = {"--timeout": "90m", "--dry-run": "false", "--limit": ""}
     for task in resources()["jobs"][key]["tasks"]:
         wheel = task["python_wheel_task"]
         target = EntryPoint(wheel["entry_point"], entry_points()[wheel["entry_point"]], "packages").load()
         monkeypatch.setitem(target.__globals__, "run_job", parse)
+        # By position: with named_parameters the service would hand every job parameter to every task.
+        given = [str(parameter).partition("=")[::2] for parameter in wheel["parameters"]]
         with pytest.raises(Parsed):
-            target([f"--{name}={values.get(name, value)}" for name, value in wheel["named_parameters"].items()])
+            target([f"{name}={values.get(name, value)}" for name, value in given])
 
 
 def test_the_schema_and_the_volume_outlive_the_bundle() -> None:
@@ -114,12 +116,13 @@ def test_the_schema_and_the_volume_outlive_the_bundle() -> None:
         assert resource["lifecycle"] == {"prevent_destroy": True}
 
 
+WHEEL = {"package_name": "s3private", "entry_point": "plan"}
 TASK = {
     "task_key": "a",
     "environment_key": "e",
     "max_retries": 0,
     "disable_auto_optimization": True,
-    "python_wheel_task": {"package_name": "s3private", "entry_point": "plan"},
+    "python_wheel_task": WHEEL,
 }
 JOB = {"tasks": [TASK], "environments": [{"environment_key": "e", "spec": {"environment_version": "4"}}]}
 SCHEDULE = {"quartz_cron_expression": "0 0 6 * * ?", "timezone_id": "UTC"}
@@ -134,6 +137,10 @@ SCHEDULE = {"quartz_cron_expression": "0 0 6 * * ?", "timezone_id": "UTC"}
         ({"tasks": [{**TASK, "depends_on": [{"task_key": "a"}]}]}, "a: waits for itself"),
         ({"tasks": [{**TASK, "max_retries": 1}]}, "may be retried"),
         ({"tasks": [{**TASK, "python_wheel_task": {"package_name": "x", "entry_point": "y"}}]}, "entry_point y"),
+        (
+            {"tasks": [{**TASK, "python_wheel_task": {**WHEEL, "named_parameters": {}}}]},
+            "the service hands them every job parameter",
+        ),
         ({"tasks": [{**TASK, "notebook_task": {"notebook_path": "../no.py"}}]}, "no such notebook"),
         ({"tasks": [{**TASK, "job_cluster_key": "c"}]}, "not serverless"),
         ({"description": "{{job.parameters.x}}"}, "no such parameter"),

@@ -1,4 +1,4 @@
-"""How every job begins and ends: named parameters in; a table, one line of JSON and the wheel's version out.
+"""How every job begins and ends: parameters in; a table, one line of JSON and the wheel's version out.
 
 A failed job raises: the service shows the exception's text as the run's error, where the exit code of `sys.exit` would
 be all that a reader sees. https://docs.databricks.com/api/workspace/jobs/getrunoutput
@@ -33,7 +33,7 @@ class Ending:
 
 
 class Parameters(argparse.ArgumentParser):
-    """A job's named parameters, `--name=value`. An empty value is none: a job's parameter is never absent."""
+    """A job's parameters, `--name=value`. An empty value is none: a job's parameter is never absent."""
 
     def error(self, message: str) -> NoReturn:
         raise JobFailed(f"{self.prog}: {message}")
