@@ -9,6 +9,7 @@ for entry in s3private.list_objects(s3, "s3://sales-records/2026/"):
 from __future__ import annotations
 
 from s3private.client import Recipe, connect, explain, recipe
+from s3private.downloading import Downloaded, DownloadedPrefix, download, download_prefix
 from s3private.errors import (
     ChecksumMismatch,
     ConfigError,
@@ -30,6 +31,8 @@ __all__ = [
     "ChecksumMismatch",
     "ConfigError",
     "Conflict",
+    "Downloaded",
+    "DownloadedPrefix",
     "NotYet",
     "ObjectBody",
     "ObjectChanged",
@@ -43,6 +46,8 @@ __all__ = [
     "RouteError",
     "S3PrivateError",
     "connect",
+    "download",
+    "download_prefix",
     "explain",
     "list_objects",
     "read_object",

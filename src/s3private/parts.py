@@ -88,6 +88,7 @@ class _Parts:
                 exchange.ask(0, self._wanted.get(), self._first_of_many)
             else:
                 self._number(self._begun, first=0)
+                self._follow()
             while self._views or len(exchange):
                 # They were asked for in their order.
                 number = next(iter(self._views if self._ordered else ready), None)

@@ -1,0 +1,338 @@
+"""Objects to files: a file is there whole or not at all, and a download that was killed goes on where it was.
+
+The bytes lie in a hidden file until they are all there; a journal beside it says which parts are, and of which ETag.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from s3private.asking import Wanted, wanted
+from s3private.checksums import stored_checksum
+from s3private.errors import ChecksumMismatch, ObjectChanged, Refused
+from s3private.listing import ObjectEntry, list_objects, split_uri
+from s3private.parts import Begun, parts
+from s3private.reading import read_objects
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+PART = 4 << 20
+AHEAD = 8
+SMALL = 8 << 20
+"""An object up to this size is read whole, many at once; a larger one in parts."""
+
+# Only written from front to back: https://docs.databricks.com/aws/en/files/files-recommendations
+_SEQUENTIAL = ("/Volumes/", "/Workspace/", "/dbfs/")
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file that is there. size: bytes. resumed: how many of them were there from an earlier run already.
+
+    verified: the algorithm of the stored checksum that the file was held against, or None (see `read_object`).
+    """
+
+    uri: str
+    path: Path
+    size: int
+    etag: str
+    resumed: int = 0
+    verified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadedPrefix:
+    """What `download_prefix` did. skipped: files that were there already."""
+
+    files: int
+    size: int
+    skipped: int
+
+
+def download(
+    s3: S3Client,
+    object: str | ObjectEntry,
+    file: str | os.PathLike[str],
+    *,
+    ahead: int = AHEAD,
+    extra_args: Mapping[str, Any] | None = None,
+) -> Downloaded:
+    """The object as `file` (or in the directory `file`, under the last part of its key), replaced at once and whole.
+
+    Killed, it goes on where it was when called again; an object that was replaced since then is begun anew.
+    On volumes, which are only written from front to back, it is gathered in the temporary directory first.
+    ahead: parts of 4 MiB at once. extra_args: see `read_object`. A stored checksum is verified over the whole file.
+
+    Memory: ahead * 4 MiB. Raises ObjectChanged when it is replaced meanwhile, ChecksumMismatch, ReadError when S3
+    refuses it, Refused when another download of the same file is under way, OSError when the disk does.
+    """
+    asked = wanted(object, extra_args)
+    target = Path(file)
+    if target.is_dir():
+        target = target / PurePosixPath(asked.key).name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _staged(target) as staging:
+        found = _Journal.read(staging.journal, asked)
+        if found is not None and found.done:
+            try:
+                return _download(s3, asked, target, staging, found, ahead)
+            except ObjectChanged:
+                if asked.etag:
+                    raise
+                # Replaced since the earlier run: what that one had is of no use.
+        return _download(s3, asked, target, staging, None, ahead)
+
+
+def download_prefix(
+    s3: S3Client,
+    uri: str,
+    directory: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    extra_args: Mapping[str, Any] | None = None,
+    on_file: Callable[[Downloaded], object] | None = None,
+) -> DownloadedPrefix:
+    """Every object under `s3://bucket/prefix` as a file in `directory`, at what follows the prefix's last slash.
+
+    A file of an object's size and time is there already, and skipped: killed, it goes on where it was when called
+    again. Keys that end in a slash are folders' marks, and left out. workers: see `read_objects`. on_file: called
+    with each file that was written.
+
+    Memory: as `read_objects` and `download`, and the entries of the objects over 8 MiB.
+    Raises Refused for a key that would leave `directory`, and what `read_objects` and `download` raise.
+    """
+    bucket, prefix = split_uri(uri)
+    root = Path(directory)
+    entries = list_objects(s3, f"s3://{bucket}/{prefix}")
+    return _Prefix(s3, root, len(prefix.rpartition("/")[0] + "/") if "/" in prefix else 0, extra_args, on_file).write(
+        entries, workers
+    )
+
+
+class _Prefix:
+    def __init__(
+        self,
+        s3: S3Client,
+        root: Path,
+        cut: int,
+        extra_args: Mapping[str, Any] | None,
+        on_file: Callable[[Downloaded], object] | None,
+    ) -> None:
+        self._s3 = s3
+        self._root = root
+        self._cut = cut
+        self._extra_args = extra_args
+        self._on_file = on_file
+        self._files = self._size = self._skipped = 0
+        self._large: list[ObjectEntry] = []
+        self._times: dict[str, float] = {}
+
+    def write(self, entries: Iterator[ObjectEntry], workers: int | None) -> DownloadedPrefix:
+        for read in read_objects(
+            self._s3, self._small(entries), workers=workers, ordered=False, extra_args=self._extra_args
+        ):
+            path = self._path(read.key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, read.body)
+            self._written(Downloaded(read.uri, path, len(read.body), read.etag, 0, read.verified))
+        for entry in self._large:
+            self._written(download(self._s3, entry, self._path(entry.key), extra_args=self._extra_args))
+        return DownloadedPrefix(self._files, self._size, self._skipped)
+
+    def _small(self, entries: Iterator[ObjectEntry]) -> Iterator[ObjectEntry]:
+        for entry in entries:
+            if entry.key.endswith("/"):
+                continue
+            path, when = self._path(entry.key), entry.last_modified.timestamp()
+            with contextlib.suppress(FileNotFoundError):
+                there = path.stat()
+                if there.st_size == entry.size and there.st_mtime == when:
+                    self._skipped += 1
+                    continue
+            self._times[entry.uri] = when
+            if entry.size > SMALL:
+                self._large.append(entry)
+            else:
+                yield entry
+
+    def _path(self, key: str) -> Path:
+        below = key[self._cut :]
+        if not below or "\0" in below or any(name in ("", ".", "..") for name in below.split("/")):
+            raise Refused(f"the key {key!r} is no place for a file in {self._root}: download it by itself")
+        return self._root / below
+
+    def _written(self, downloaded: Downloaded) -> None:
+        when = self._times.pop(downloaded.uri)
+        os.utime(downloaded.path, (when, when))
+        self._files += 1
+        self._size += downloaded.size
+        if self._on_file is not None:
+            self._on_file(downloaded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Staging:
+    file: int
+    path: Path
+    journal: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """What an earlier run had: of which object, and which parts."""
+
+    begun: Begun
+    done: frozenset[int]
+
+    @classmethod
+    def read(cls, file: Path, asked: Wanted) -> _Journal | None:
+        """None where there is none, or it is of another object, another part size, or from before the last boot."""
+        try:
+            lines = file.read_text(encoding="utf-8").split("\n")
+            head = json.loads(lines[0])
+        except (OSError, ValueError):
+            return None
+        begun = Begun(head.get("size", 0), head.get("etag", ""), head.get("fields", {}))
+        if head != _head(asked, begun) or (asked.etag and asked.etag != begun.etag):
+            return None
+        # What follows the last line's end was not written whole.
+        return cls(begun, frozenset(int(line) for line in lines[1:-1] if line.isdigit()))
+
+
+def _head(asked: Wanted, begun: Begun) -> dict[str, Any]:
+    return {
+        "object": asked.uri,
+        "version_id": asked.arguments.get("VersionId"),
+        "etag": begun.etag,
+        "size": begun.size,
+        "part": PART,
+        "fields": dict(begun.fields),
+        # Written is not yet on the disk: after a crash of the machine the journal may say more than is there.
+        "boot": _boot(),
+    }
+
+
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+@contextlib.contextmanager
+def _staged(target: Path) -> Iterator[_Staging]:
+    """The hidden file, open and locked. It stays when the download fails, for the next to go on with."""
+    directory, name = target.parent, f".{target.name}.s3private"
+    if str(target.absolute()).startswith(_SEQUENTIAL):
+        directory = Path(tempfile.gettempdir()) / f"s3private-{os.getuid()}"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        name = hashlib.sha256(str(target.absolute()).encode()).hexdigest()[:32]
+    path = directory / name
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The other may have ended between our opening and our locking: what we hold then is the finished file.
+            free = path.exists() and os.fstat(file).st_ino == path.stat().st_ino
+        except BlockingIOError:
+            free = False
+        if not free:
+            raise Refused(f"{target}: another download of this file is under way")
+        yield _Staging(file, path, directory / f"{name}.journal")
+    finally:
+        os.close(file)
+
+
+def _download(
+    s3: S3Client, asked: Wanted, target: Path, staging: _Staging, found: _Journal | None, ahead: int
+) -> Downloaded:
+    begun = found.begun if found is not None else None
+    done = found.done if found is not None else frozenset()
+    free: list[memoryview] = []
+    lent: dict[int, memoryview] = {}
+    journal = os.open(staging.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        if found is None:
+            os.ftruncate(journal, 0)
+
+        def place(known: Begun, number: int, length: int) -> memoryview:
+            nonlocal begun
+            if begun is None:
+                begun = known
+                os.ftruncate(staging.file, known.size)
+                os.write(journal, json.dumps(_head(asked, known)).encode() + b"\n")
+            buffer = lent[number] = free.pop() if free else memoryview(bytearray(PART))
+            return buffer[:length]
+
+        for number, view in parts(s3, asked, place, part=PART, ahead=ahead, begun=begun, done=done):
+            _write_at(staging.file, view, number * PART)
+            os.write(journal, b"%d\n" % number)
+            free.append(lent.pop(number))
+        assert begun is not None
+        verified = _verified(asked, staging, begun)
+    finally:
+        os.close(journal)
+    _move(staging.path, target)
+    staging.journal.unlink()
+    resumed = sum(min(PART, begun.size - number * PART) for number in done)
+    return Downloaded(asked.uri, target, begun.size, begun.etag, resumed, verified)
+
+
+def _verified(asked: Wanted, staging: _Staging, begun: Begun) -> str | None:
+    stored = stored_checksum(begun.fields)
+    if stored is None:
+        return None
+    try:
+        return stored.verify(asked.uri, iter(partial(_next_piece, staging.file, [0]), b""))
+    except ChecksumMismatch:
+        staging.journal.unlink()
+        raise
+
+
+def _next_piece(file: int, position: list[int]) -> bytes:
+    piece = os.pread(file, 1 << 20, position[0])
+    position[0] += len(piece)
+    return piece
+
+
+def _write_at(file: int, view: memoryview, position: int) -> None:
+    while view:
+        written = os.pwrite(file, view, position)
+        view, position = view[written:], position + written
+
+
+def _move(staged: Path, target: Path) -> None:
+    try:
+        os.replace(staged, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = target.with_name(f".{target.name}.s3private")
+        try:
+            shutil.copyfile(staged, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+        staged.unlink()
+
+
+def _write_whole(path: Path, body: bytes) -> None:
+    beside = path.with_name(f".{path.name}.s3private")
+    try:
+        beside.write_bytes(body)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

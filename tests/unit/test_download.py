@@ -1,0 +1,195 @@
+"""A file is there whole or not at all; a download that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from origin.server import Fault, Origin, crc32
+from s3private import (
+    ChecksumMismatch,
+    ObjectChanged,
+    ObjectEntry,
+    ReadError,
+    Refused,
+    connect,
+    download,
+    download_prefix,
+    list_objects,
+)
+
+MIB = 1 << 20
+KILLED = """
+import sys, boto3, s3private
+s3 = s3private.connect(sys.argv[1], session=boto3.Session("AKIAEXAMPLE000000000", "not-a-secret"))
+s3private.download(s3, "s3://b/k", sys.argv[2], ahead=2)
+"""
+
+
+@pytest.fixture
+def s3(origin: Origin) -> Any:
+    session = boto3.Session("AKIAEXAMPLE000000000", "not-a-secret")
+    return connect(origin.route(), session=session, read_timeout=0.5)
+
+
+def content(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4 * MIB, 4 * MIB + 1, 21 * MIB + 5])
+def test_a_file_holds_what_the_object_holds_and_nothing_lies_beside_it(
+    origin: Origin, s3: Any, tmp_path: Path, size: int
+) -> None:
+    body = content(size)
+    stored = origin.put("b", "deep/k.bin", body, **crc32(body))
+    done = download(s3, "s3://b/deep/k.bin", tmp_path)
+    assert (done.path, done.size, done.etag, done.verified) == (tmp_path / "k.bin", size, stored.etag, "CRC32")
+    assert done.path.read_bytes() == body
+    assert os.listdir(tmp_path) == ["k.bin"]
+
+
+def test_a_download_that_was_killed_goes_on_where_it_was(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    body = content(40 * MIB)
+    origin.put("b", "k", body)
+    origin.route().save(tmp_path / "demo.route.json")
+    journal = tmp_path / ".file.s3private.journal"
+    # The parts from the fifth on do not come.
+    origin.fault = lambda request: Fault("stall", 0) if int(_first(request.fields)) >= 16 * MIB else None
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "demo.route.json"), str(tmp_path / "file")]
+    with subprocess.Popen(command) as child:
+        for _ in range(500):
+            if journal.exists() and len(journal.read_text().splitlines()) == 5:
+                break
+            time.sleep(0.02)
+        child.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "file").exists()
+    journal.write_text(journal.read_text() + "9")
+    origin.fault = lambda request: None
+    origin.requests.clear()
+    done = download(s3, "s3://b/k", tmp_path / "file")
+    assert done.resumed == 16 * MIB
+    assert done.path.read_bytes() == body
+    assert {int(_first(request.fields)) for request in origin.requests} == {n * MIB for n in range(16, 40, 4)}
+    assert sorted(os.listdir(tmp_path)) == ["demo.route.json", "file"]
+
+
+def _first(fields: Any) -> str:
+    return str(fields.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+
+
+def broken_off(origin: Origin, s3: Any, file: Path) -> None:
+    """The first part is there, the second never comes."""
+    origin.fault = lambda request: Fault("cut", 0) if "range" in request.fields else None
+    with pytest.raises(ReadError):
+        download(s3, "s3://b/k", file, ahead=1)
+    origin.fault = lambda request: None
+    assert not file.exists()
+
+
+def test_an_object_replaced_since_the_earlier_run_is_begun_anew(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    origin.put("b", "k", content(10 * MIB, 1))
+    broken_off(origin, s3, tmp_path / "file")
+    origin.put("b", "k", content(10 * MIB, 2))
+    done = download(s3, "s3://b/k", tmp_path / "file")
+    assert (done.resumed, done.path.read_bytes()) == (0, content(10 * MIB, 2))
+
+
+def test_what_was_written_before_the_machine_went_down_is_not_trusted(
+    origin: Origin, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.put("b", "k", content(10 * MIB))
+    broken_off(origin, s3, tmp_path / "file")
+    monkeypatch.setattr("s3private.downloading._boot", lambda: "another")
+    assert download(s3, "s3://b/k", tmp_path / "file").resumed == 0
+
+
+def test_an_object_replaced_meanwhile_is_an_error_and_the_old_file_stays(
+    origin: Origin, s3: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    origin.put("b", "k", content(20 * MIB, 1))
+    origin.before = lambda request: "range" in request.fields and origin.put("b", "k", content(20 * MIB, 2))
+    with pytest.raises(ObjectChanged):
+        download(s3, "s3://b/k", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_a_file_with_the_wrong_checksum_is_an_error_and_is_begun_anew(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    origin.put("b", "k", content(10 * MIB), **crc32(b"something else"))
+    with pytest.raises(ChecksumMismatch):
+        download(s3, "s3://b/k", tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+    body = content(10 * MIB)
+    origin.put("b", "k", body, **crc32(body))
+    assert download(s3, "s3://b/k", tmp_path / "file").resumed == 0
+
+
+def test_two_downloads_of_one_file_do_not_meet(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    origin.put("b", "k", content(10 * MIB))
+    refused: list[str] = []
+
+    def again(request: Any) -> None:
+        if "range" in request.fields and not refused:
+            refused.append("")
+            with pytest.raises(Refused, match="another download of this file is under way") as said:
+                download(s3, "s3://b/k", tmp_path / "file")
+            refused.append(str(said.value))
+
+    origin.before = again
+    download(s3, "s3://b/k", tmp_path / "file")
+    assert len(refused) == 2
+
+
+def test_a_file_on_a_volume_is_gathered_elsewhere_and_written_from_front_to_back(
+    origin: Origin, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = content(10 * MIB)
+    origin.put("b", "k", body)
+    volume, gathered = tmp_path / "volume", tmp_path / "tmp"
+    gathered.mkdir()
+    monkeypatch.setattr("s3private.downloading._SEQUENTIAL", (f"{volume}/",))
+    monkeypatch.setattr("tempfile.tempdir", str(gathered))
+    seen: list[set[str]] = []
+    origin.before = lambda request: seen.append(set(os.listdir(volume)))
+    assert download(s3, "s3://b/k", volume / "file").path.read_bytes() == body
+    assert set().union(*seen) == set()
+    assert [name for _, _, names in os.walk(gathered) for name in names] == []
+
+
+def test_a_prefix_is_downloaded_and_again_is_nothing_to_do(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    bodies = {f"p/{n % 3}/k{n}": content(n * 100, n) for n in range(20)} | {"p/large": content(9 * MIB)}
+    for key, body in [*bodies.items(), ("p/folder/", b""), ("q/other", b"x")]:
+        origin.put("b", key, body)
+    first = download_prefix(s3, "s3://b/p/", tmp_path)
+    assert (first.files, first.size, first.skipped) == (21, sum(map(len, bodies.values())), 0)
+    assert {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == {
+        key.removeprefix("p/"): body for key, body in bodies.items()
+    }
+    (tmp_path / "large").write_bytes(b"short")
+    again = download_prefix(s3, "s3://b/p/", tmp_path)
+    assert (again.files, again.skipped) == (1, 20)
+
+
+@pytest.mark.parametrize("key", ["p/../../etc/passwd", "p//x", "p/./x", "p/a\0b"])
+def test_a_key_that_would_leave_the_directory_is_refused(
+    origin: Origin, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    entries = [ObjectEntry("b", key, 1, next(list_times(origin, s3)), '"e"', "STANDARD")]
+    monkeypatch.setattr("s3private.downloading.list_objects", lambda s3, uri: iter(entries))
+    with pytest.raises(Refused, match="no place for a file"):
+        download_prefix(s3, "s3://b/p/", tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def list_times(origin: Origin, s3: Any) -> Any:
+    origin.put("b", "x", b"x")
+    return (entry.last_modified for entry in list_objects(s3, "s3://b/x"))
