@@ -14,10 +14,10 @@ from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
 from s3private.checksums import ASK
+from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, ReadError, Refused
 from s3private.exchange import Place
 from s3private.fresh import filled, fresh_bytes
-from s3private.listing import ObjectEntry, split_uri
 from s3private.wire import Broken, Get, object_get
 
 if TYPE_CHECKING:
@@ -70,17 +70,22 @@ class Fetched:
     body: bytes
 
 
-def wanted(item: str | ObjectEntry, extra_args: Mapping[str, Any] | None = None) -> Wanted:
-    """What `item` asks for: an entry of a listing is wanted only as it was listed. Raises Refused."""
+Item = str | ObjectEntry | ObjectVersion
+"""An object's URI, or an entry of a listing: then it is wanted only as it was listed."""
+
+
+def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
+    """What `item` asks for. Raises Refused."""
     arguments = dict(extra_args or {})
     if unknown := sorted(set(arguments) - _ALLOWED):
         raise Refused(f"extra_args has {unknown[0]!r}, which is not one of {', '.join(sorted(_ALLOWED))}")
     etag = None
-    if isinstance(item, ObjectEntry):
+    if isinstance(item, ObjectVersion):
+        if item.is_delete_marker:
+            raise Refused(f"{item.uri}: version {item.version_id} is a delete marker: it has no body")
+        arguments.setdefault("VersionId", item.version_id)
+    if isinstance(item, ObjectEntry | ObjectVersion):
         bucket, key, etag = item.bucket, item.key, item.etag
-        version = getattr(item, "version_id", None)
-        if version and "VersionId" not in arguments:
-            arguments["VersionId"] = version
     else:
         bucket, key = split_uri(item)
         if not key:

@@ -19,10 +19,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import Wanted, wanted
+from s3private.asking import Item, Wanted, wanted
 from s3private.checksums import stored_checksum
+from s3private.entries import ObjectEntry, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, Refused
-from s3private.listing import ObjectEntry, list_objects, split_uri
+from s3private.listing import list_objects
 from s3private.parts import Begun, parts
 from s3private.reading import read_objects
 
@@ -64,7 +65,7 @@ class DownloadedPrefix:
 
 def download(
     s3: S3Client,
-    object: str | ObjectEntry,
+    object: Item,
     file: str | os.PathLike[str],
     *,
     ahead: int = AHEAD,

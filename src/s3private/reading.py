@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import Wanted, content_range, fetch, wanted
+from s3private.asking import Item, Wanted, content_range, fetch, wanted
 from s3private.checksums import verify
 from s3private.client import wire_of
 from s3private.errors import ObjectChanged, ReadError, Refused
 from s3private.exchange import BESIDE, Exchange, Outcome
 from s3private.fresh import filled, fresh_bytes
-from s3private.listing import ObjectEntry
 from s3private.parts import AHEAD, PART, Begun, parts
 from s3private.wire import SOCKETS, Broken
 
@@ -50,7 +49,7 @@ class ObjectBody:
 
 def read_objects(
     s3: S3Client,
-    objects: Iterable[str | ObjectEntry],
+    objects: Iterable[Item],
     *,
     workers: int | None = None,
     ordered: bool = True,
@@ -75,7 +74,7 @@ def read_objects(
 
 
 def read_object(
-    s3: S3Client, object: str | ObjectEntry, *, ahead: int = AHEAD, extra_args: Mapping[str, Any] | None = None
+    s3: S3Client, object: Item, *, ahead: int = AHEAD, extra_args: Mapping[str, Any] | None = None
 ) -> ObjectBody:
     """One object, whole; a large one in parts of 8 MiB, `ahead` of them at once, received where they stay.
 
@@ -104,7 +103,7 @@ def read_object(
 
 def stream_object(
     s3: S3Client,
-    object: str | ObjectEntry,
+    object: Item,
     *,
     part: int = PART,
     ahead: int = 4,
@@ -121,7 +120,7 @@ def stream_object(
 
 
 def read_range(
-    s3: S3Client, object: str | ObjectEntry, start: int, length: int, *, extra_args: Mapping[str, Any] | None = None
+    s3: S3Client, object: Item, start: int, length: int, *, extra_args: Mapping[str, Any] | None = None
 ) -> bytes:
     """`length` bytes from `start` on; fewer where the object ends. See `read_ranges`."""
     return read_ranges(s3, object, [(start, length)], extra_args=extra_args)[0]
@@ -129,7 +128,7 @@ def read_range(
 
 def read_ranges(
     s3: S3Client,
-    object: str | ObjectEntry,
+    object: Item,
     ranges: Iterable[tuple[int, int]],
     *,
     etag: str | None = None,
@@ -181,7 +180,7 @@ class _Many:
     def __init__(
         self,
         s3: S3Client,
-        objects: Iterable[str | ObjectEntry],
+        objects: Iterable[Item],
         at_once: int,
         ordered: bool,
         memory: int,
@@ -238,7 +237,7 @@ class _Many:
             if number < 0:
                 return
             asked = self._wanted[number] = wanted(item, self._extra_args)
-            self._sizes[number] = item.size if isinstance(item, ObjectEntry) else 0
+            self._sizes[number] = 0 if isinstance(item, str) else item.size
             self._expected += self._sizes[number]
             self._exchange.ask(number, asked.get())
 
