@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 from s3private.errors import ConfigError, S3PrivateError
 
 if TYPE_CHECKING:
-    from s3private.provision.engine import Report
+    from s3private.provision.clients import Clients, SecretKeys
+    from s3private.provision.config import PathConfig
+    from s3private.provision.engine import AnyStep, Report
 
 EXIT_INTERRUPTED = 130
 
@@ -56,7 +58,15 @@ def parser() -> argparse.ArgumentParser:
     provision.add_argument("--dry-run", action="store_true", help="the same as plan")
     destroy = verbs.add_parser("destroy", help="remove what the path made, and say what remains")
     destroy.add_argument("--confirm", metavar="NAME", help="the path's name, to show that you mean this one")
-    for verb in (plan, provision, destroy):
+    plan.add_argument("--exit-code", action="store_true", help="end with 3 where provision would have something to do")
+    provision.add_argument(
+        "--only", choices=("targets",), help="keep the targets in step with the endpoint's addresses, and nothing else"
+    )
+    maintain = verbs.add_parser(
+        "maintain", help="keep the targets in step, and say what else has drifted; for a scheduled job"
+    )
+    for verb in (plan, provision, maintain, destroy):
+        verb.set_defaults(only="targets" if verb is maintain else None, dry_run=False)
         verb.add_argument("file", help="the path file, such as paths/demo.toml")
         verb.add_argument("-o", "--output", choices=("table", "json"), default="table")
         verb.add_argument(
@@ -77,7 +87,15 @@ def parser() -> argparse.ArgumentParser:
             default="",
             help="where a relative route.file begins, such as a volume's folder; default: the working directory",
         )
-    for verb in (provision, destroy):
+        verb.add_argument(
+            "--side",
+            choices=("aws", "databricks"),
+            help="only what this owner builds, with this owner's credentials alone; needs --handover",
+        )
+        verb.add_argument(
+            "--handover", metavar="FILE", type=Path, help="what the two sides tell each other: written and read here"
+        )
+    for verb in (provision, maintain, destroy):
         verb.add_argument("--timeout", type=duration, default=3600.0, help="how long to wait in all (default 60m)")
         verb.add_argument("--poll", type=duration, default=10.0, help="time between two looks (default 10s)")
     verify = verbs.add_parser("verify", help="use the path once from here, and say what that proves")
@@ -97,9 +115,10 @@ def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
     except ImportError as error:
         raise ConfigError("this command needs the operator half: pip install 's3private[provision]'") from error
     from s3private.provision import engine
-    from s3private.provision.clients import Clients, SecretKeys
+    from s3private.provision.clients import Clients
     from s3private.provision.config import PathConfig
-    from s3private.provision.steps import path_steps
+    from s3private.provision.maintenance import maintain
+    from s3private.provision.steps import target_steps
 
     config = PathConfig.load(arguments.file)
     config = replace(config, route_file=str(Path(arguments.route_base) / config.route_file))
@@ -107,20 +126,48 @@ def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
         raise ConfigError(
             f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}"
         )
-    keys = None
-    # An empty scope is none: a job's parameter always has a value.
-    if arguments.secret_scope:
-        keys = SecretKeys(
-            scope=arguments.secret_scope,
-            client_id_key=arguments.client_id_key,
-            client_secret_key=arguments.client_secret_key,
-        )
-    steps = path_steps(config, Clients(config, keys))
-    if arguments.verb == "plan" or getattr(arguments, "dry_run", False):
-        return engine.plan(steps), config.name
-    walk = engine.provision if arguments.verb == "provision" else engine.destroy
-    report = walk(steps, clock=SystemClock(), timeout=arguments.timeout, poll=arguments.poll, progress=_progress)
+    clients = Clients(config, _secret_keys(arguments))
+    if arguments.only and arguments.side == "databricks":
+        raise ConfigError("the targets are the AWS side's: there is nothing to keep in step on the Databricks side")
+    targets = target_steps(config, clients) if arguments.only == "targets" else []
+    path = targets if targets and arguments.verb != "maintain" else _steps(arguments, config, clients)
+    if arguments.verb == "plan" or arguments.dry_run:
+        return engine.plan(path), config.name
+    clock, timeout, poll = SystemClock(), arguments.timeout, arguments.poll
+    if arguments.verb == "maintain":
+        report = maintain(targets, path, clock=clock, timeout=timeout, poll=poll, progress=_progress)
+    elif arguments.verb == "destroy":
+        report = engine.destroy(path, clock=clock, timeout=timeout, poll=poll, progress=_progress)
+    else:
+        only = targets[-1] if targets else None
+        report = engine.provision(path, clock=clock, timeout=timeout, poll=poll, progress=_progress, only=only)
     return report, config.name
+
+
+def _secret_keys(arguments: argparse.Namespace) -> SecretKeys | None:
+    from s3private.provision.clients import SecretKeys
+
+    # An empty scope is none: a job's parameter always has a value.
+    if not arguments.secret_scope:
+        return None
+    return SecretKeys(
+        scope=arguments.secret_scope,
+        client_id_key=arguments.client_id_key,
+        client_secret_key=arguments.client_secret_key,
+    )
+
+
+def _steps(arguments: argparse.Namespace, config: PathConfig, clients: Clients) -> list[AnyStep]:
+    from s3private.provision import steps
+
+    side, handover = arguments.side, arguments.handover
+    if bool(side) != bool(handover):
+        raise ConfigError("--side and --handover go together: a side runs alone on what the other has handed over")
+    if side == "aws":
+        return steps.aws_side_steps(config, clients, handover)
+    if side == "databricks":
+        return steps.databricks_side_steps(config, clients, handover)
+    return steps.path_steps(config, clients)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -151,6 +198,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from s3private.provision.render import as_json, as_table
 
     print(as_json(report, path) if arguments.output == "json" else as_table(report, path))
+    if report.outcome is Outcome.PLANNED and getattr(arguments, "exit_code", False):
+        return 3
     if report.outcome in (Outcome.SETTLED, Outcome.PLANNED):
         return 0
     print(f"s3private: {report.message}", file=sys.stderr)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from s3private.errors import RouteError
+from s3private.whole_file import write_whole
 
 SCHEMA_VERSION = 1
 
@@ -52,20 +52,11 @@ class Route:
         return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=2) + "\n"
 
     def save(self, file: str | os.PathLike[str]) -> None:
-        """Write the Route whole or not at all (a temporary file beside it, then a rename). Raises RouteError."""
-        target = Path(file)
+        """Write the Route whole or not at all. Raises RouteError."""
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as out:
-                    out.write(self.to_json())
-                os.replace(temporary, target)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_whole(Path(file), self.to_json())
         except OSError as error:
-            raise RouteError(f"cannot write the route to {target}: {error.strerror or error}") from error
+            raise RouteError(f"cannot write the route to {file}: {error.strerror or error}") from error
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> Route:

@@ -20,6 +20,8 @@ class State(StrEnum):
     READY = "ready"
     PENDING = "pending"
     FAILED = "failed"
+    ELSEWHERE = "elsewhere"
+    """What is missing is done by other people: there is nothing to wait for here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +257,7 @@ def _look(step: AnyStep, found: Found) -> tuple[Change, Resource | None]:
         seen = replace(seen, action=Action.UPDATE, reason=drift)
     elif resource.state is State.FAILED:
         seen = replace(seen, action=Action.CONFLICT, reason=_failed(step, resource))
-    elif resource.state is State.PENDING:
+    elif resource.state in (State.PENDING, State.ELSEWHERE):
         seen = replace(seen, action=Action.WAIT)
     return seen, resource
 
@@ -267,16 +269,20 @@ def provision(
     timeout: float,
     poll: float = 10.0,
     progress: Progress = lambda _line: None,
+    only: AnyStep | None = None,
 ) -> Report:
     """Plan, then make every step true, in order. Raises nothing that S3PrivateError covers: the Report carries it.
 
-    timeout: seconds for the whole run. poll: seconds between two reads while waiting.
+    timeout: seconds for the whole run. poll: seconds between two reads while waiting. only: make this step true and
+    leave the others as they are; refused where one before it is missing.
     """
     looked = clock.now()
     try:
         planned = plan(steps)
     except S3PrivateError as error:
         return Report(verb="provision", outcome=Outcome.FAILED, message=str(error))
+    if only is not None:
+        planned = _for_one(planned, steps, only)
     if planned.outcome is not Outcome.PLANNED:
         return replace(planned, verb="provision")
     walk = _Walk(clock=clock, deadline=clock.now() + timeout, poll=poll, progress=progress)
@@ -284,6 +290,9 @@ def provision(
     changes = list(planned.changes[:untouched])
     found = planned.found
     for number, step in enumerate(steps[untouched:], untouched):
+        if only is not None and step is not only:
+            changes.append(planned.changes[number])
+            continue
         given = planned.found.get(step.kind)
         keep = planned.changes[number].action is Action.KEEP and given is not None and not given.ours
         if keep and clock.now() - looked < _FRESH_SECONDS:
@@ -298,6 +307,25 @@ def provision(
         changes.append(change)
         found = found.having(resource)
     return Report(verb="provision", changes=tuple(changes), found=found)
+
+
+def _for_one(planned: Report, steps: Sequence[AnyStep], only: AnyStep) -> Report:
+    """The plan for one step alone: what the others need is left for a whole run."""
+    changes = []
+    for step, change in zip(steps, planned.changes, strict=True):
+        if step is only or change.action is Action.KEEP:
+            changes.append(change)
+        elif change.action is Action.WAIT:
+            return replace(planned, outcome=Outcome.RUN_AGAIN, message=f"{step.title}: {change.reason}")
+        elif planned.found.get(step.kind) is None:
+            message = f"{step.title}: {change.reason}: provision the whole path first"
+            return replace(planned, outcome=Outcome.REFUSED, message=message)
+        else:
+            changes.append(replace(change, action=Action.KEEP, notes=(*change.notes, f"{step.title}: {change.reason}")))
+    wanted = next(change for step, change in zip(steps, changes, strict=True) if step is only)
+    outcome = {Action.KEEP: Outcome.SETTLED, Action.CONFLICT: Outcome.REFUSED}.get(wanted.action, Outcome.PLANNED)
+    message = wanted.reason if outcome is Outcome.REFUSED else ""
+    return replace(planned, changes=tuple(changes), outcome=outcome, message=message)
 
 
 def destroy(
@@ -413,6 +441,8 @@ class _Walk:
                 wait.once(f"updated, not visible yet: {drift}", _SAME_DRIFT_SECONDS * 2)
             elif resource.state is State.FAILED:
                 raise PlatformError(_failed(step, resource))
+            elif resource.state is State.ELSEWHERE:
+                raise NotYet(f"{step.title}: {resource.detail}")
             elif resource.state is State.PENDING:
                 if action is Action.KEEP:
                     action = Action.WAIT

@@ -314,6 +314,8 @@ class EndpointTargets(AwsStep[Targets]):
 
     def drift(self, resource: Targets, found: Found) -> str | None:
         wanted = frozenset(found[InterfaceEndpoint].ips)
+        if not wanted:
+            return None  # an endpoint that is not there yet has no addresses: that is no reason to take any out
         if missing := sorted(wanted - resource.ips):
             return f"without {', '.join(missing)}"
         if (extra := sorted(resource.ips - wanted)) and wanted <= resource.healthy:

@@ -1,0 +1,195 @@
+"""Where two owners meet: each side writes what the other needs, and takes what the other gave as found.
+
+Neither side needs the other's credentials. What a side is given is not its own: it changes and deletes none of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from s3private.errors import Conflict
+from s3private.provision.clients import Clients
+from s3private.provision.config import PathConfig
+from s3private.provision.engine import Found, R, Resource, State, Step
+from s3private.provision.handover import AwsPart, DatabricksPart, Handover
+from s3private.provision.steps.base import AccountStep, AwsStep
+from s3private.provision.steps.connection import AcceptedConnection, OwnConnection
+from s3private.provision.steps.endpoint import InterfaceEndpoint
+from s3private.provision.steps.endpoint_service import EndpointService
+from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig, PrivateEndpointRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandoverFile(Resource):
+    part: AwsPart | DatabricksPart
+
+
+class WrittenHandover(Step[HandoverFile]):
+    """Its own part; the other side's is kept. Destroy leaves the file: the other side needs it to take down its own."""
+
+    kind = HandoverFile
+    title = "handover"
+
+    def __init__(self, config: PathConfig, file: Path, owner: str) -> None:
+        self.config = config
+        self.file = file
+        self.owner = owner
+
+    def wanted(self, found: Found) -> AwsPart | DatabricksPart:
+        if self.owner == "aws":
+            service, endpoint = found[EndpointService], found[InterfaceEndpoint]
+            return AwsPart(
+                service_name=service.name,
+                service_id=service.id,
+                endpoint_id=endpoint.id,
+                endpoint_dns_name=endpoint.dns_name,
+            )
+        rule = found[PrivateEndpointRule]
+        return DatabricksPart(
+            service_name=found[EndpointService].name,
+            vpc_endpoint_id=rule.vpc_endpoint_id,
+            ncc_id=found[NetworkConnectivityConfig].id,
+            rule_id=rule.id,
+        )
+
+    def find(self, found: Found) -> HandoverFile | None:
+        handover = Handover.load(self.file, self.config)
+        part = handover.aws if self.owner == "aws" else handover.databricks
+        if part is None:
+            return None
+        told = ", ".join(f"{name} {value}" for name, value in asdict(part).items())
+        note = f"{self.file} tells the {_OTHER[self.owner]} side: {told}"
+        return HandoverFile(id=str(self.file), ours=False, part=part, notes=(note,))
+
+    def create(self, found: Found) -> None:
+        handover = Handover.load(self.file, self.config)
+        handover.with_part(self.wanted(found)).save(self.file)
+
+    def drift(self, resource: HandoverFile, found: Found) -> str | None:
+        return None if resource.part == self.wanted(found) else "does not tell what is there now"
+
+    def update(self, resource: HandoverFile, found: Found) -> None:
+        self.create(found)
+
+    def delete(self, resource: HandoverFile, found: Found) -> None:
+        raise Conflict("the handover is both sides': it is left")
+
+
+_OTHER = {"aws": "Databricks", "databricks": "AWS"}
+
+
+class _Given(Step[R]):
+    """Told by the other side, which alone can make it or delete it."""
+
+    def create(self, found: Found) -> None:
+        raise Conflict(f"{self.title}: is the other side's to make")
+
+    def delete(self, resource: R, found: Found) -> None:
+        raise Conflict(f"{self.title}: is the other side's to delete")
+
+
+class HandedEndpoint(_Given[InterfaceEndpoint]):
+    kind = InterfaceEndpoint
+    title = "interface endpoint"
+
+    def __init__(self, part: AwsPart) -> None:
+        self.part = part
+
+    def find(self, found: Found) -> InterfaceEndpoint:
+        return InterfaceEndpoint(
+            id=self.part.endpoint_id,
+            detail="as handed over",
+            ours=False,
+            dns_name=self.part.endpoint_dns_name,
+            ips=(),
+            policy="",
+            subnet_ids=(),
+            group_ids=(),
+            private_dns=False,
+        )
+
+
+class HandedService(_Given[EndpointService]):
+    kind = EndpointService
+    title = "endpoint service"
+
+    def __init__(self, part: AwsPart) -> None:
+        self.part = part
+
+    def find(self, found: Found) -> EndpointService:
+        return EndpointService(
+            id=self.part.service_id,
+            detail="as handed over",
+            ours=False,
+            name=self.part.service_name,
+            acceptance_required=True,
+            load_balancers=(),
+        )
+
+
+class HandedRule(_Given[PrivateEndpointRule]):
+    kind = PrivateEndpointRule
+    title = "private endpoint rule"
+
+    def __init__(self, part: DatabricksPart | None, missing: str) -> None:
+        self.part = part
+        self.missing = missing
+
+    def find(self, found: Found) -> PrivateEndpointRule:
+        part = self.part
+        if part is not None and part.service_name != found[EndpointService].name:
+            part = None
+        return PrivateEndpointRule(
+            id=part.rule_id if part else "",
+            state=State.READY if part else State.ELSEWHERE,
+            detail="as handed over" if part else self.missing,
+            ours=False,
+            vpc_endpoint_id=part.vpc_endpoint_id if part else "",
+            domain_names=(),
+            word="",
+        )
+
+
+class HandedConnection(OwnConnection):
+    """Accepted by the AWS side; that the rule says ESTABLISHED then is seen by the Databricks side."""
+
+    refusals = AwsStep.refusals
+
+    def __init__(self, config: PathConfig, clients: Clients) -> None:
+        AwsStep.__init__(self, config, clients)
+
+    def _rule_word(self, found: Found, rule: PrivateEndpointRule) -> str:
+        return "ESTABLISHED"
+
+    def find(self, found: Found) -> AcceptedConnection | None:
+        seen = super().find(found)
+        return replace(seen, detail=seen.detail.partition(",")[0]) if seen is not None else None
+
+
+class EstablishedRule(AccountStep[AcceptedConnection]):
+    """The Databricks side's view of the acceptance."""
+
+    kind = AcceptedConnection
+    title = "accepted connection"
+    wait_seconds = 1800.0
+
+    def find(self, found: Found) -> AcceptedConnection | None:
+        rule, ncc = found[PrivateEndpointRule], found[NetworkConnectivityConfig].id
+        word = rule.word
+        if word != "ESTABLISHED":
+            state = self.account.network_connectivity.get_private_endpoint_rule(ncc, rule.id).connection_state
+            word = state.value if state else "in a state this SDK does not know"
+        ready = word == "ESTABLISHED"
+        return AcceptedConnection(
+            id=rule.vpc_endpoint_id,
+            state=State.READY if ready else State.PENDING,
+            detail=f"rule {word}" if ready else f"rule {word}: the AWS side accepts {rule.vpc_endpoint_id}",
+            ours=False,
+        )
+
+    def create(self, found: Found) -> None:
+        raise Conflict("the connection is the AWS side's to accept")
+
+    def delete(self, resource: AcceptedConnection, found: Found) -> None:
+        raise Conflict("the connection is the AWS side's to reject")

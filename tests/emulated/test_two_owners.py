@@ -1,0 +1,153 @@
+"""Two owners build one path, each with its own credentials alone, and hand over by a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emulated.ground import Ground
+from s3private.cli import main
+from s3private.route import Route
+
+WORKSPACE = 1001001001001001
+_AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_DATABRICKS = ("DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_HOST")
+
+
+class Owners:
+    """Two people with one path file; neither has the other's credentials, and neither calls the other's cloud."""
+
+    def __init__(self, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ground = ground
+        self.monkeypatch = monkeypatch
+        self.handover = ground.directory / "demo.handover.json"
+        host = ground.emulator.exports()["DATABRICKS_HOST"]
+        ground.write(workspace_ids=f'[{WORKSPACE}]\naccount_host = "{host}"')
+
+    def run(self, verb: str, side: str, *options: str) -> int:
+        words = [verb, str(self.ground.file), "--side", side, "--handover", str(self.handover), *options]
+        if verb != "plan":
+            words += ["--poll", "0.01"]
+        mark = self.ground.emulator.log.mark()
+        with self.monkeypatch.context() as here:
+            for name in _DATABRICKS if side == "aws" else _AWS:
+                here.delenv(name)
+            code = main(words)
+        called = {request.service for request in self.ground.emulator.log.since(mark)}
+        assert not called & ({"account"} if side == "aws" else {"ec2", "elbv2", "sts"}), called
+        return code
+
+
+@pytest.fixture
+def owners(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Owners:
+    return Owners(ground, monkeypatch)
+
+
+def build(owners: Owners) -> None:
+    for side, code in (("aws", 3), ("databricks", 3), ("aws", 0), ("databricks", 0)):
+        assert owners.run("provision", side, "--timeout", "0.5s") == code
+
+
+def test_the_file_goes_there_and_back_and_the_path_is_whole(owners: Owners, capsys: pytest.CaptureFixture[str]) -> None:
+    assert owners.run("provision", "aws") == 3
+    said = capsys.readouterr()
+    assert "the Databricks side has not told its VPC endpoint id yet" in said.err
+    assert f"note: {owners.handover} tells the Databricks side: service_name com.amazonaws.vpce." in said.out
+    assert owners.run("provision", "databricks", "--timeout", "0.1s") == 3
+    said = capsys.readouterr()
+    rule = owners.ground.emulator.account.rules()[0]
+    assert f"the AWS side accepts {rule.vpc_endpoint_id}" in said.err
+    assert f"vpc_endpoint_id {rule.vpc_endpoint_id}" in said.out
+    assert owners.run("provision", "aws") == 0
+    assert owners.run("provision", "databricks") == 0
+    route = Route.load(owners.ground.route)
+    assert list(owners.ground.emulator.account.carried_names(WORKSPACE)) == [route.host]
+    for side in ("aws", "databricks"):
+        mark = owners.ground.emulator.log.mark()
+        assert owners.run("plan", side, "--exit-code") == 0
+        assert owners.run("provision", side) == 0
+        assert owners.ground.emulator.log.writes(mark) == []
+
+
+def test_the_same_path_is_built_as_by_one_owner(owners: Owners) -> None:
+    build(owners)
+    assert main(["plan", str(owners.ground.file), "--exit-code"]) == 0
+
+
+def test_the_databricks_side_is_refused_before_the_aws_side_has_told_its_service(
+    owners: Owners, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("plan", "provision"):
+        assert owners.run(verb, "databricks") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "the AWS side has not told its endpoint service yet" in line
+    assert owners.ground.emulator.log.since() == []
+
+
+def test_a_strangers_endpoint_id_in_the_file_is_not_accepted_unless_it_knocks(owners: Owners) -> None:
+    """The file is only as good as who sends it: what it names is accepted, and nothing else ever is."""
+    owners.run("provision", "aws")
+    owners.run("provision", "databricks", "--timeout", "0.1s")
+    (service,) = [rule.endpoint_service for rule in owners.ground.emulator.account.rules()]
+    stranger = owners.ground.emulator.stranger(service)
+    assert owners.run("provision", "aws") == 0
+    connection = owners.ground.emulator.privatelink.connection(stranger)
+    assert connection is not None
+    assert connection.state == "pendingAcceptance"
+
+
+@pytest.mark.parametrize("order", [("databricks", "aws"), ("aws", "databricks")])
+def test_each_side_takes_down_its_own_in_any_order_and_both_can_build_again(
+    owners: Owners, order: tuple[str, ...]
+) -> None:
+    build(owners)
+    for side in order:
+        remains = side == "databricks"  # the workspace stays attached, and the deactivated rule lingers
+        assert owners.run("destroy", side, "--confirm", "demo", "--timeout", "5s") == (3 if remains else 0)
+    assert not owners.ground.route.exists()
+    ec2, elbv2 = owners.ground.clients.ec2, owners.ground.clients.elbv2
+    assert ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
+    assert ec2.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"] == []
+    assert elbv2.describe_load_balancers()["LoadBalancers"] == []
+    assert all(rule.deactivated_at is not None for rule in owners.ground.emulator.account.rules())
+    build(owners)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not JSON"),
+        ("{}", "not a handover of this version"),
+        (
+            '{"schema_version": 1, "path": "other", "region": "ap-northeast-1", "aws": null, "databricks": null}',
+            "is for the path other",
+        ),
+        (
+            '{"schema_version": 1, "path": "demo", "region": "ap-northeast-1", "aws": {"a": 1}, "databricks": null}',
+            "aws: must have endpoint_dns_name",
+        ),
+    ],
+)
+def test_a_wrong_handover_is_one_line_exit_2_and_no_call(
+    owners: Owners, capsys: pytest.CaptureFixture[str], text: str, says: str
+) -> None:
+    owners.handover.write_text(text, encoding="utf-8")
+    for side in ("aws", "databricks"):
+        assert owners.run("provision", side) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(owners.handover) in line
+        assert says in line
+    assert owners.ground.emulator.log.since() == []
+
+
+def test_a_side_without_its_file_and_targets_on_the_wrong_side_are_refused(
+    ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(ground.file), "--side", "aws"]) == 2
+    assert "--side and --handover go together" in capsys.readouterr().err
+    handover = str(Path("x.json"))
+    for verb in (["provision", "--only", "targets"], ["maintain"]):
+        assert main([verb[0], str(ground.file), *verb[1:], "--side", "databricks", "--handover", handover]) == 2
+        assert "the targets are the AWS side's" in capsys.readouterr().err
+    assert ground.emulator.log.since() == []
