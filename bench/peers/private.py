@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from bench.serving import REGION, Place
-from s3private import Route, connect, list_objects, read_objects
+from s3private import Route, connect, list_objects, read_object, read_objects, read_ranges
 
 
 class Client:
@@ -18,10 +18,16 @@ class Client:
         self.bucket = bucket
 
     def whole(self, key: str, size: int) -> Any:
-        return self.many([key], size)[0]
+        return read_object(self.s3, self._uri(key)).body
 
     def many(self, keys: list[str], size: int) -> Any:
-        return [read.body for read in read_objects(self.s3, [f"s3://{self.bucket}/{key}" for key in keys])]
+        return [read.body for read in read_objects(self.s3, map(self._uri, keys))]
+
+    def ranges(self, key: str, ranges: list[tuple[int, int]]) -> Any:
+        return read_ranges(self.s3, self._uri(key), [(first, end - first) for first, end in ranges])
 
     def list_keys(self, prefix: str) -> list[str]:
-        return [entry.key for entry in list_objects(self.s3, f"s3://{self.bucket}/{prefix}")]
+        return [entry.key for entry in list_objects(self.s3, self._uri(prefix))]
+
+    def _uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"

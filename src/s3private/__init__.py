@@ -24,6 +24,7 @@ from s3private.errors import (
     S3PrivateError,
 )
 from s3private.listing import ObjectEntry, list_objects
+from s3private.opening import ObjectFile, open_object
 from s3private.reading import ObjectBody, read_object, read_objects, read_range, read_ranges, stream_object
 from s3private.route import Route
 
@@ -37,6 +38,7 @@ __all__ = [
     "ObjectBody",
     "ObjectChanged",
     "ObjectEntry",
+    "ObjectFile",
     "OutsideRoute",
     "PlatformError",
     "ReadError",
@@ -50,6 +52,7 @@ __all__ = [
     "download_prefix",
     "explain",
     "list_objects",
+    "open_object",
     "read_object",
     "read_objects",
     "read_range",
