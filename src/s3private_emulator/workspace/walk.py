@@ -157,10 +157,9 @@ class Walk:
 
     def _try(self, task: Record, key: str, more: Record) -> Outcome:
         kind = kind_of(task)
-        values = self._values_for(task, key, more)
         try:
-            parameters = {name: resolved(value, values) for name, value in self._job_parameters().items()}
-            work = work_of(kind, task[kind], self._run["overriding_parameters"], parameters, values)
+            values = self._values_for(task, key, more)
+            work = work_of(kind, task[kind], self._run["overriding_parameters"], values)
         except Unresolved as error:
             return Outcome(states.FAILED, str(error), internal=True, code="INTERNAL_ERROR")
         problem = self._locate(work)
@@ -184,11 +183,9 @@ class Walk:
             with self._lock:
                 self._attempts.discard(attempt)
 
-    def _job_parameters(self) -> dict[str, str]:
-        return {parameter["name"]: parameter["value"] for parameter in self._run["job_parameters"]}
-
     def _values_for(self, task: Record, key: str, more: Record) -> Record:
-        told = job_values(self._run, self._job_parameters(), self._compute.workspace_id, self._compute.host)
+        """Raises Unresolved."""
+        told = job_values(self._run, self._compute.workspace_id, self._compute.host)
         tasks = {
             other["task_key"]: {
                 "values": self._values.get(other["task_key"], {}),

@@ -56,6 +56,10 @@ def whoami():
     client = WorkspaceClient()
     print(client.current_user.me().user_name, client.config.host)
 
+def token():
+    from databricks.sdk import WorkspaceClient
+    print(WorkspaceClient().config.authenticate()["Authorization"].split()[1])
+
 def account():
     from databricks.sdk import WorkspaceClient
     client = WorkspaceClient()
