@@ -27,6 +27,7 @@ from s3private.listing import ObjectEntry, list_objects
 from s3private.opening import ObjectFile, open_object
 from s3private.reading import ObjectBody, read_object, read_objects, read_range, read_ranges, stream_object
 from s3private.route import Route
+from s3private.tables import read_csv, read_json, read_parquet, stream_parquet
 
 __all__ = [
     "ChecksumMismatch",
@@ -53,10 +54,14 @@ __all__ = [
     "explain",
     "list_objects",
     "open_object",
+    "read_csv",
+    "read_json",
     "read_object",
     "read_objects",
+    "read_parquet",
     "read_range",
     "read_ranges",
     "recipe",
     "stream_object",
+    "stream_parquet",
 ]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import read_error, wanted
-from s3private.listing import ObjectEntry
+from s3private.asking import Item, read_error, wanted
+from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.reading import read_ranges
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Fetch = Callable[[list[tuple[int, int]]], list[bytes]]
 
 def open_object(
     s3: S3Client,
-    object: str | ObjectEntry,
+    object: Item,
     *,
     block: int = BLOCK,
     cache: int = CACHE,
@@ -59,13 +59,13 @@ def open_object(
     return ObjectFile(entry, fetch, block, cache, ahead)
 
 
-def described(s3: S3Client, object: str | ObjectEntry, extra_args: Mapping[str, Any] | None = None) -> ObjectEntry:
+def described(s3: S3Client, object: Item, extra_args: Mapping[str, Any] | None = None) -> ObjectEntry | ObjectVersion:
     """The entry that a listing would have for `object`: an entry is itself, a URI is asked for with HEAD."""
     from botocore.exceptions import ClientError
 
-    if isinstance(object, ObjectEntry):
-        return object
     asked = wanted(object, extra_args)
+    if not isinstance(object, str):
+        return object
     try:
         found: Any = s3.head_object(Bucket=asked.bucket, Key=asked.key, **asked.arguments)
     except ClientError as error:
@@ -85,7 +85,7 @@ class ObjectFile(io.BufferedIOBase):
 
     mode = "rb"
 
-    def __init__(self, entry: ObjectEntry, fetch: Fetch, block: int, cache: int, ahead: int) -> None:
+    def __init__(self, entry: ObjectEntry | ObjectVersion, fetch: Fetch, block: int, cache: int, ahead: int) -> None:
         self.name = entry.uri
         self.size = entry.size
         self.etag = entry.etag

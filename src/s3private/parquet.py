@@ -1,0 +1,174 @@
+"""Parquet by ranges: of each file its footer, and then the column chunks that are needed, neighbours together.
+
+pyarrow decodes; it is given a file that has those bytes already, so that it never waits for the network.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from s3private.entries import ObjectEntry, ObjectVersion
+from s3private.errors import ReadError
+from s3private.schemas import arrow
+
+TAIL = 64 << 10
+"""Bytes from the end that are asked for first: most footers are shorter, and then one request has it."""
+
+GAP = 64 << 10
+"""Column chunks no further apart than this are one request: to read so much more is faster than to ask again."""
+
+Entry = ObjectEntry | ObjectVersion
+
+Fetch = Callable[[list[tuple[int, int]], int], list[bytes]]
+"""Gives the bytes of ranges (start and length) of one object; the second: see `coalesce` of `read_ranges`."""
+
+
+class Segments(io.RawIOBase):
+    """A file of which some parts are at hand. What is not is fetched when it is read."""
+
+    def __init__(self, size: int, fetch: Fetch, parts: Mapping[int, bytes]) -> None:
+        """parts: by where they begin."""
+        self._size = size
+        self._fetch = fetch
+        self._parts = parts
+        self._at = 0
+
+    def forget(self) -> None:
+        """Let go of the parts."""
+        self._parts = {}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence] + offset
+        return self._at
+
+    def read(self, size: int | None = -1, /) -> Any:
+        """bytes, or a memoryview of them: pyarrow takes both, and the latter is not copied."""
+        end = self._size if size is None or size < 0 else min(self._at + size, self._size)
+        start, self._at = self._at, max(end, self._at)
+        if end <= start:
+            return b""
+        if (part := self._parts.get(start)) is not None and len(part) == end - start:
+            return part
+        for begins, part in self._parts.items():
+            if begins <= start and end <= begins + len(part):
+                return memoryview(part)[start - begins : end - begins]
+        return self._fetch([(start, end - start)], 0)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Row groups of one file that are read together. compressed: bytes to fetch. decoded: bytes that they become."""
+
+    file: ParquetObject
+    row_groups: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
+    columns: tuple[str, ...]
+    compressed: int
+    decoded: int
+
+    def read(self) -> Any:
+        """Their pyarrow.Table, with the columns of the file that were asked for."""
+        bodies = self.file.fetch(list(self.ranges), GAP)
+        parts = {start: body for (start, _), body in zip(self.ranges, bodies, strict=True)}
+        source = Segments(self.file.entry.size, self.file.fetch, parts)
+        try:
+            # Not buffered beforehand: pyarrow would join ranges in its own way, and those are not at hand.
+            parquet = arrow("pyarrow.parquet")
+            reading = parquet.ParquetFile(source, metadata=self.file.fragment.metadata, pre_buffer=False)
+            return reading.read_row_groups(list(self.row_groups), columns=list(self.columns))
+        except (arrow().ArrowException, OSError) as error:
+            raise ReadError(f"{self.file.entry.uri}: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetObject:
+    """One Parquet file whose footer was read. fragment: pyarrow.dataset's, which holds it."""
+
+    entry: Entry
+    fetch: Fetch = field(repr=False)
+    fragment: Any = field(repr=False)
+
+    @property
+    def schema(self) -> Any:
+        """Its pyarrow.Schema."""
+        return self.fragment.physical_schema
+
+    def loads(self, columns: Sequence[str], matching: Any, schema: Any, most: int) -> Iterator[Load]:
+        """What must be read for `columns` of the rows that may be `matching` (an expression on `schema`, or None).
+
+        Row groups whose statistics say that no row matches are left out. most: decoded bytes of one load, unless one
+        row group alone has more.
+        """
+        there = tuple(name for name in columns if name in self.schema.names)
+        metadata = self.fragment.metadata
+        paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+        leaves = [
+            number for number, path in enumerate(paths) if any(path == n or path.startswith(f"{n}.") for n in there)
+        ]
+        groups: list[int] = []
+        ranges: list[tuple[int, int]] = []
+        decoded = 0
+        matches = self.fragment if matching is None else self.fragment.subset(matching, schema=schema)
+        for number in (each.id for each in matches.row_groups):
+            group = metadata.row_group(number)
+            chunks = [group.column(leaf) for leaf in leaves]
+            more = sum(chunk.total_uncompressed_size for chunk in chunks)
+            if groups and decoded + more > most:
+                yield self._load(groups, ranges, there, decoded)
+                groups, ranges, decoded = [], [], 0
+            groups.append(number)
+            ranges += [_range(chunk) for chunk in chunks if chunk.total_compressed_size]
+            decoded += more
+        if groups:
+            yield self._load(groups, ranges, there, decoded)
+
+    def _load(self, groups: list[int], ranges: list[tuple[int, int]], columns: tuple[str, ...], decoded: int) -> Load:
+        return Load(
+            file=self,
+            row_groups=tuple(groups),
+            ranges=tuple(ranges),
+            columns=columns,
+            compressed=sum(length for _, length in ranges),
+            decoded=decoded,
+        )
+
+
+def parquet_object(entry: Entry, fetch: Fetch) -> ParquetObject:
+    """The file with its footer: one request, or two where the footer is long. Raises ReadError when it is none."""
+    if entry.size < 12:
+        raise ReadError(f"{entry.uri}: not a Parquet file: {entry.size} bytes")
+    start = max(0, entry.size - TAIL)
+    tail = fetch([(start, entry.size - start)], 0)[0]
+    footer = entry.size - 8 - int.from_bytes(tail[-8:-4], "little")
+    if tail[-4:] != b"PAR1" or footer < 4:
+        raise ReadError(f"{entry.uri}: not a Parquet file: it does not end as one (an encrypted footer is not read)")
+    if footer < start:
+        tail = fetch([(footer, start - footer)], 0)[0] + tail
+        start = footer
+    source = Segments(entry.size, fetch, {start: tail})
+    try:
+        fragment = arrow("pyarrow.dataset").ParquetFileFormat().make_fragment(source)
+        fragment.ensure_complete_metadata()
+    except (arrow().ArrowException, OSError) as error:
+        raise ReadError(f"{entry.uri}: {error}") from error
+    source.forget()
+    return ParquetObject(entry=entry, fetch=fetch, fragment=fragment)
+
+
+def _range(chunk: Any) -> tuple[int, int]:
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+        start = min(start, chunk.dictionary_page_offset or start)
+    return start, chunk.total_compressed_size

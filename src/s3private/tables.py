@@ -1,0 +1,292 @@
+"""CSV, JSON lines and Parquet, of one object or many, to Arrow tables; `.to_pandas()` makes data frames of them.
+
+pyarrow parses. Here is what it does not have: many objects at once in bounded memory, over the one way there is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from s3private.asking import Item
+from s3private.entries import ObjectEntry, ObjectVersion
+from s3private.errors import ReadError
+from s3private.listing import list_objects
+from s3private.opening import described, open_object
+from s3private.parquet import Entry, Fetch, ParquetObject, parquet_object
+from s3private.reading import read_objects, read_ranges
+from s3private.schemas import arrow, conformed, projected, unified
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from types_boto3_s3 import S3Client
+
+Objects = Item | Iterable[Item]
+"""A URI of one object, of a prefix (ending in `/`) or with wildcards; an entry of a listing; or many of them."""
+
+WORKERS = 8
+MEMORY = 256 << 20
+_WHOLE = 8 << 20
+"""Objects up to this size are read whole, many at once; larger ones are parsed while they come."""
+
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+
+T = TypeVar("T")
+
+
+def read_csv(
+    s3: S3Client,
+    objects: Objects,
+    *,
+    columns: Sequence[str] | None = None,
+    schema: pa.Schema | None = None,
+    read_options: Any = None,
+    parse_options: Any = None,
+    convert_options: Any = None,
+    workers: int = WORKERS,
+    extra_args: Mapping[str, Any] | None = None,
+) -> pa.Table:
+    """The rows of CSV files, in the files' order, as one Arrow table. `.gz`, `.bz2`, `.zst` and `.lz4` are unpacked.
+
+    columns: these alone. schema: the table's columns and types; a column that a file lacks is null. Default: all
+    columns, of types that hold every file's. The options are pyarrow.csv's own (delimiter, quoting, names, nulls).
+    https://arrow.apache.org/docs/python/csv.html
+    workers: files parsed at once. extra_args: see `read_object`.
+
+    Memory: the table, and 64 MiB + workers * 48 MiB. Raises Refused without pyarrow or for a column that is not there,
+    ReadError naming the file that cannot be read or parsed, ObjectChanged.
+    """
+    csv = arrow("pyarrow.csv")
+
+    def parse(source: Any) -> Any:
+        converting = convert_options or csv.ConvertOptions()
+        if schema is not None:
+            # A copy, for the options are the caller's. The types are given, so that nothing is guessed.
+            converting = _copy(csv.ConvertOptions, converting, column_types=dict(_types(schema)))
+        return csv.read_csv(source, read_options=read_options, parse_options=parse_options, convert_options=converting)
+
+    return _parsed(s3, objects, parse, columns, schema, workers, extra_args)
+
+
+def read_json(
+    s3: S3Client,
+    objects: Objects,
+    *,
+    columns: Sequence[str] | None = None,
+    schema: pa.Schema | None = None,
+    read_options: Any = None,
+    parse_options: Any = None,
+    workers: int = WORKERS,
+    extra_args: Mapping[str, Any] | None = None,
+) -> pa.Table:
+    """The rows of files of JSON lines (an object on each line), in the files' order, as one Arrow table.
+
+    A line must fit into read_options.block_size, 1 MiB by default. Everything else: see `read_csv`.
+    https://arrow.apache.org/docs/python/json.html
+    """
+    json = arrow("pyarrow.json")
+
+    def parse(source: Any) -> Any:
+        parsing = parse_options
+        if schema is not None and parsing is None:
+            parsing = json.ParseOptions(explicit_schema=schema)
+        return json.read_json(source, read_options=read_options, parse_options=parsing)
+
+    return _parsed(s3, objects, parse, columns, schema, workers, extra_args)
+
+
+def read_parquet(
+    s3: S3Client,
+    objects: Objects,
+    *,
+    columns: Sequence[str] | None = None,
+    filters: Any = None,
+    schema: pa.Schema | None = None,
+    workers: int = WORKERS,
+    memory: int = MEMORY,
+    extra_args: Mapping[str, Any] | None = None,
+) -> pa.Table:
+    """The rows of Parquet files, in the files' order, as one Arrow table. See `stream_parquet`.
+
+    Memory: the table, and what `stream_parquet` needs.
+    """
+    whole, tables = _parquet(s3, objects, columns, filters, schema, workers, memory, extra_args)
+    found = list(tables)
+    return arrow().concat_tables(found) if found else whole.empty_table()
+
+
+def stream_parquet(
+    s3: S3Client,
+    objects: Objects,
+    *,
+    columns: Sequence[str] | None = None,
+    filters: Any = None,
+    schema: pa.Schema | None = None,
+    workers: int = WORKERS,
+    memory: int = MEMORY,
+    extra_args: Mapping[str, Any] | None = None,
+) -> Iterator[pa.Table]:
+    """The rows of Parquet files, in the files' order, as tables of one or more row groups, all of one schema.
+
+    Only footers and the column chunks that are needed are fetched, by ranges.
+    columns: these alone, in this order. filters: rows that match, as pyarrow's `[("day", ">=", 3)]`, lists of such
+    lists (or), or a pyarrow.compute.Expression; row groups whose statistics exclude them are not fetched.
+    schema: the tables' columns and types; default: those of all files together, for which all footers are read first.
+    workers: files fetched and decoded at once. extra_args: see `read_object`.
+
+    Memory: what is fetched or decoded and not yet taken, at most `memory` or one row group's columns where they are
+    larger; the footers. Raises Refused without pyarrow or for a column that is not there, ReadError naming the file
+    that cannot be read, ObjectChanged.
+    """
+    return _parquet(s3, objects, columns, filters, schema, workers, memory, extra_args)[1]
+
+
+def _parquet(
+    s3: S3Client,
+    objects: Objects,
+    columns: Sequence[str] | None,
+    filters: Any,
+    schema: Any,
+    workers: int,
+    memory: int,
+    extra_args: Mapping[str, Any] | None,
+) -> tuple[Any, Iterator[Any]]:
+    """The schema of the tables, and the tables."""
+    pq = arrow("pyarrow.parquet")
+    matching = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
+    entries = _entries(s3, objects, extra_args)
+
+    def footer(entry: Entry) -> ParquetObject:
+        return parquet_object(entry, _fetch(s3, entry, extra_args))
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="s3private-footer") as pool:
+        files = list(pool.map(footer, entries))
+    whole = schema if schema is not None else unified((file.entry.uri, file.schema) for file in files)
+    if whole is None:
+        raise ReadError("no files to read, and no schema: list other objects or give a schema")
+    chosen = projected(whole, columns)
+    needed = chosen.names if matching is None else [*chosen.names, *_columns_of(matching, whole)]
+
+    def read(load: Any) -> Any:
+        table = load.read()
+        if matching is not None:
+            # On all that the filter needs, in the types that it was written for.
+            table = conformed(table, projected(whole, list(dict.fromkeys(needed))), load.file.entry.uri)
+            table = table.filter(matching)
+        return conformed(
+            table.select([n for n in chosen.names if n in table.schema.names]), chosen, load.file.entry.uri
+        )
+
+    loads = (load for file in files for load in file.loads(needed, matching, whole, memory // (2 * workers)))
+    return chosen, _in_order(loads, read, lambda load: load.compressed + load.decoded, workers, memory)
+
+
+def _columns_of(matching: Any, schema: Any) -> list[str]:
+    """The columns that an expression needs: those without which it cannot be evaluated."""
+    pa = arrow()
+    found = []
+    empty = schema.empty_table()
+    for name in schema.names:
+        try:
+            empty.drop_columns([name]).filter(matching)
+        except (pa.ArrowInvalid, KeyError):
+            found.append(name)
+    return found
+
+
+def _fetch(s3: S3Client, entry: Entry, extra_args: Mapping[str, Any] | None) -> Fetch:
+    return lambda ranges, gap: read_ranges(s3, entry, ranges, coalesce=gap, extra_args=extra_args)
+
+
+def _parsed(
+    s3: S3Client,
+    objects: Objects,
+    parse: Callable[[Any], Any],
+    columns: Sequence[str] | None,
+    schema: Any,
+    workers: int,
+    extra_args: Mapping[str, Any] | None,
+) -> Any:
+    pa = arrow()
+    entries = _entries(s3, objects, extra_args)
+    small = read_objects(
+        s3, (entry for entry in entries if entry.size <= _WHOLE), memory=64 << 20, extra_args=extra_args
+    )
+    sources = ((entry, next(small).body if entry.size <= _WHOLE else None) for entry in entries)
+
+    def read(source: tuple[Entry, bytes | None]) -> tuple[str, Any, Any]:
+        entry, body = source
+        try:
+            if body is not None:
+                table = parse(_unpacked(entry, io.BytesIO(body)))
+            else:
+                with open_object(s3, entry, cache=0, extra_args=extra_args) as file:
+                    table = parse(_unpacked(entry, file))
+        except (pa.ArrowException, OSError) as error:
+            raise ReadError(f"{entry.uri}: {error}") from error
+        kept = table if columns is None else table.select([n for n in columns if n in table.schema.names])
+        return entry.uri, table.schema, kept
+
+    found = list(_in_order(sources, read, lambda source: 0, workers, 0))
+    whole = schema if schema is not None else unified((uri, its) for uri, its, _ in found)
+    if whole is None:
+        raise ReadError("no files to read, and no schema: list other objects or give a schema")
+    chosen = projected(whole, columns)
+    tables = [conformed(table, chosen, uri) for uri, _, table in found]
+    return pa.concat_tables(tables) if tables else chosen.empty_table()
+
+
+def _unpacked(entry: Entry, source: Any) -> Any:
+    for suffix, codec in _CODECS.items():
+        if entry.key.endswith(suffix):
+            return arrow().CompressedInputStream(source, codec)
+    return source
+
+
+def _types(schema: Any) -> Iterator[tuple[str, Any]]:
+    return ((field.name, field.type) for field in schema)
+
+
+def _copy(kind: Any, options: Any, **changed: Any) -> Any:
+    names = [name for name in dir(options) if not name.startswith("_") and not callable(getattr(options, name))]
+    return kind(**{name: getattr(options, name) for name in names} | changed)
+
+
+def _entries(s3: S3Client, objects: Objects, extra_args: Mapping[str, Any] | None) -> list[Entry]:
+    """The files, in key order where they are listed. Names that begin with `_` or `.` under a prefix are no data."""
+    if isinstance(objects, ObjectEntry | ObjectVersion):
+        return [objects]
+    if not isinstance(objects, str):
+        return [entry for each in objects for entry in _entries(s3, each, extra_args)]
+    if objects.endswith("/"):
+        found = list_objects(s3, objects, ordered=True)
+        return [entry for entry in found if entry.size and entry.key.rpartition("/")[2][:1] not in ("_", ".", "")]
+    if "*" in objects or "?" in objects:
+        return [entry for entry in list_objects(s3, objects, ordered=True) if not entry.key.endswith("/")]
+    return [described(s3, objects, extra_args)]
+
+
+def _in_order(
+    items: Iterable[T], read: Callable[[T], Any], size: Callable[[T], int], workers: int, memory: int
+) -> Iterator[Any]:
+    """`read` of each, in order, `workers` at once; at most `memory` of what is read or waits, or one item."""
+    waiting: deque[tuple[Future[Any], int]] = deque()
+    held = 0
+    with ThreadPoolExecutor(workers, thread_name_prefix="s3private-table") as pool:
+        try:
+            for item in items:
+                needs = size(item)
+                while waiting and (len(waiting) >= 2 * workers or held + needs > memory > 0):
+                    first, its = waiting.popleft()
+                    yield first.result()
+                    held -= its
+                waiting.append((pool.submit(read, item), needs))
+                held += needs
+            while waiting:
+                yield waiting.popleft()[0].result()
+        finally:
+            for future, _ in waiting:
+                future.cancel()

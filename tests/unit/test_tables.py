@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from origin.server import Origin
+from s3private import (
+    ObjectChanged,
+    ReadError,
+    Refused,
+    connect,
+    list_objects,
+    read_csv,
+    read_json,
+    read_parquet,
+    stream_parquet,
+)
+
+pa = pytest.importorskip("pyarrow")
+pc = pytest.importorskip("pyarrow.compute")
+pq = pytest.importorskip("pyarrow.parquet")
+
+ROWS = 40_000
+GROUP = 10_000
+
+
+@pytest.fixture
+def s3(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE000000000")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+    return connect(origin.route())
+
+
+@cache
+def sales(first: int = 0, rows: int = ROWS) -> Any:
+    """Columns that do not compress away: what is fetched of them can be told apart."""
+    numbers = range(first, first + rows)
+    return pa.table(
+        {
+            "day": pa.array([n // GROUP for n in numbers], pa.int32()),
+            "price": pa.array([(n * 7919 % 10007) / 7 for n in numbers], pa.float64()),
+            "note": [f"{n * 104729:x} of {n}" for n in numbers],
+            "place": [{"x": n, "y": [n, n + 1]} for n in numbers],
+        }
+    )
+
+
+def parquet(table: Any, **options: Any) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, **{"row_group_size": GROUP, "use_dictionary": False, **options})
+    return out.getvalue()
+
+
+def asked(origin: Origin, key: str) -> list[tuple[int, int]]:
+    """First byte, and the one after the last, of every range of the object that was asked for."""
+    ranges = [
+        each.fields["range"].removeprefix("bytes=").split("-")
+        for each in origin.requests
+        if each.key == key and each.method == "GET"
+    ]
+    return [(int(first), int(last) + 1) for first, last in ranges]
+
+
+def chunks(body: bytes, columns: set[str], row_groups: range) -> int:
+    """The bytes of the column chunks, by the file's own footer."""
+    metadata = pq.ParquetFile(io.BytesIO(body)).metadata
+    return sum(
+        chunk.total_compressed_size
+        for number in row_groups
+        for chunk in (metadata.row_group(number).column(leaf) for leaf in range(metadata.num_columns))
+        if chunk.path_in_schema.partition(".")[0] in columns
+    )
+
+
+def test_a_parquet_file_is_read_whole(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t.parquet", parquet(sales()))
+    table = read_parquet(s3, "s3://b/t.parquet")
+    assert table.equals(sales())
+    assert list(table.to_pandas().columns) == ["day", "price", "note", "place"]
+
+
+@pytest.mark.parametrize("columns", [["price"], ["note", "day"], ["place"]], ids="+".join)
+def test_only_the_columns_asked_for_are_fetched(origin: Origin, s3: Any, columns: list[str]) -> None:
+    body = parquet(sales())
+    origin.put("b", "t.parquet", body)
+    (entry,) = list_objects(s3, "s3://b/t.parquet")
+    origin.requests.clear()
+    assert read_parquet(s3, entry, columns=columns).equals(sales().select(columns))
+    footer, *data = asked(origin, "t.parquet")
+    assert footer == (len(body) - 65536, len(body))
+    needed = chunks(body, set(columns), range(4))
+    assert needed <= sum(end - first for first, end in data) <= needed + 3 * 65536
+    assert needed < len(body) / 1.5
+
+
+def test_row_groups_that_cannot_match_are_not_fetched(origin: Origin, s3: Any) -> None:
+    body = parquet(sales())
+    origin.put("b", "t.parquet", body)
+    (entry,) = list_objects(s3, "s3://b/t.parquet")
+    origin.requests.clear()
+    table = read_parquet(s3, entry, columns=["note"], filters=[("day", "=", 2)])
+    assert table.equals(sales().slice(2 * GROUP, GROUP).select(["note"]))
+    _, *data = asked(origin, "t.parquet")
+    needed = chunks(body, {"note", "day"}, range(2, 3))
+    assert needed <= sum(end - first for first, end in data) <= needed + 65536
+    assert needed < len(body) / 4
+
+
+def test_nothing_but_the_footer_is_fetched_where_no_row_can_match(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t.parquet", parquet(sales()))
+    table = read_parquet(s3, "s3://b/t.parquet", columns=["note"], filters=[("day", ">", 99)])
+    assert table.equals(sales().select(["note"]).slice(0, 0))
+    assert [each.method for each in origin.requests] == ["HEAD", "GET"]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        [("day", ">=", 1), ("price", "<", 100)],
+        [[("day", "=", 0), ("price", "<", 3)], [("note", "=", "nothing")], [("day", "in", [3])]],
+        (pc.field("day") == 1) & (pc.field("price") * 2 < pc.field("price") + 700),
+    ],
+    ids=["and", "or", "expression"],
+)
+def test_rows_are_filtered_as_arrow_filters_them(origin: Origin, s3: Any, filters: Any) -> None:
+    origin.put("b", "t.parquet", parquet(sales()))
+    expression = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
+    expected = sales().filter(expression).select(["note"])
+    assert 0 < expected.num_rows < ROWS
+    assert read_parquet(s3, "s3://b/t.parquet", columns=["note"], filters=filters).equals(expected)
+
+
+def test_a_small_file_is_one_request_and_its_data(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t.parquet", parquet(sales(rows=10)))
+    (entry,) = list_objects(s3, "s3://b/t.parquet")
+    origin.requests.clear()
+    assert read_parquet(s3, entry).equals(sales(rows=10))
+    assert len(origin.requests) == 2
+
+
+def test_a_footer_longer_than_the_first_look_is_read_wholly(origin: Origin, s3: Any) -> None:
+    wide = pa.table({f"column {number:04d}": [number] for number in range(1500)})
+    body = parquet(wide)
+    assert int.from_bytes(body[-8:-4], "little") > 65536
+    origin.put("b", "wide.parquet", body)
+    assert read_parquet(s3, "s3://b/wide.parquet").equals(wide)
+
+
+def test_many_files_come_in_key_order_and_in_one_schema(origin: Origin, s3: Any) -> None:
+    for number in range(6):
+        origin.put("b", f"t/part-{number}.parquet", parquet(sales(number * 100, 100)))
+    origin.put("b", "t/_SUCCESS", b"no parquet")
+    origin.put("b", "t/", b"")
+    for what in ("s3://b/t/", [f"s3://b/t/part-{number}.parquet" for number in range(6)]):
+        assert read_parquet(s3, what, workers=3).equals(sales(0, 600))
+
+
+def test_files_whose_columns_differ_get_the_columns_of_all(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t/1", parquet(pa.table({"n": pa.array([1, 2], pa.int32()), "old": ["a", "b"]})))
+    origin.put("b", "t/2", parquet(pa.table({"n": pa.array([3], pa.int64()), "new": [1.5]})))
+    table = read_parquet(s3, "s3://b/t/")
+    assert table.to_pydict() == {"n": [1, 2, 3], "old": ["a", "b", None], "new": [None, None, 1.5]}
+    assert table.schema.field("n").type == pa.int64()
+    assert read_parquet(s3, "s3://b/t/", columns=["new"], filters=[("n", ">", 1)]).to_pydict() == {"new": [None, 1.5]}
+
+
+def test_a_schema_that_is_given_is_the_tables_own(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t/1", parquet(pa.table({"n": pa.array([1, 2], pa.int32()), "other": ["a", "b"]})))
+    schema = pa.schema({"n": pa.float64(), "absent": pa.string()})
+    table = read_parquet(s3, "s3://b/t/1", schema=schema)
+    assert table.schema.equals(schema)
+    assert table.to_pydict() == {"n": [1.0, 2.0], "absent": [None, None]}
+
+
+def test_files_that_do_not_go_together_are_named(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t/1", parquet(pa.table({"n": [1]})))
+    origin.put("b", "t/2", parquet(pa.table({"n": [["a list"]]})))
+    with pytest.raises(ReadError, match="s3://b/t/2"):
+        read_parquet(s3, "s3://b/t/")
+
+
+@pytest.mark.parametrize("body", [b"", b"PAR1", b"a text that is long enough", b"PAR1" + b"\xff\xff\xff\x7fPAR1"])
+def test_a_file_that_is_no_parquet_is_named(origin: Origin, s3: Any, body: bytes) -> None:
+    origin.put("b", "t.parquet", body)
+    with pytest.raises(ReadError, match=r"s3://b/t\.parquet.*not a Parquet file"):
+        read_parquet(s3, "s3://b/t.parquet")
+
+
+def test_a_damaged_column_is_named(origin: Origin, s3: Any) -> None:
+    body = bytearray(parquet(sales(), compression="zstd"))
+    body[100:5000] = bytes(4900)
+    origin.put("b", "t.parquet", bytes(body))
+    with pytest.raises(ReadError, match=r"s3://b/t\.parquet"):
+        read_parquet(s3, "s3://b/t.parquet")
+
+
+def test_a_file_replaced_after_it_was_listed_is_an_error(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t.parquet", parquet(sales()))
+    (entry,) = list_objects(s3, "s3://b/t.parquet")
+    origin.put("b", "t.parquet", parquet(sales(1)))
+    with pytest.raises(ObjectChanged):
+        read_parquet(s3, entry)
+
+
+def test_a_column_that_is_not_there_is_refused_by_name(origin: Origin, s3: Any) -> None:
+    origin.put("b", "t.parquet", parquet(sales(rows=5)))
+    origin.put("b", "t.csv", b"a,b\n1,2\n")
+    with pytest.raises(Refused, match=r"'prise'.*day, price, note, place"):
+        read_parquet(s3, "s3://b/t.parquet", columns=["prise"])
+    with pytest.raises(Refused, match=r"'c'.*a, b"):
+        read_csv(s3, "s3://b/t.csv", columns=["c"])
+
+
+def test_a_stream_holds_no_more_than_its_memory(origin: Origin, s3: Any) -> None:
+    body = parquet(sales())
+    origin.put("b", "t.parquet", body)
+    (entry,) = list_objects(s3, "s3://b/t.parquet")
+    group = chunks(body, {"price"}, range(1))
+    stream = stream_parquet(s3, entry, columns=["price"], workers=4, memory=4 * group)
+    first = next(stream)
+    assert first.num_rows == GROUP
+    # The footer, the first row group, and one more: each counts as it is fetched and as it is decoded.
+    assert len(asked(origin, "t.parquet")) <= 3
+    assert pa.concat_tables([first, *stream]).equals(sales().select(["price"]))
+
+
+def test_csv_files_are_one_table(origin: Origin, s3: Any) -> None:
+    for number in range(5):
+        origin.put("b", f"c/{number}.csv", f"n,name\n{number},name {number}\n".encode())
+    origin.put("b", "c/5.csv.gz", gzip.compress(b"n,name\n5.5,last\n"))
+    table = read_csv(s3, "s3://b/c/")
+    assert table.to_pydict() == {"n": [0, 1, 2, 3, 4, 5.5], "name": [*(f"name {n}" for n in range(5)), "last"]}
+    assert read_csv(s3, "s3://b/c/", columns=["name"]).column_names == ["name"]
+
+
+def test_a_csv_is_read_in_the_schema_given_with_pyarrows_own_options(origin: Origin, s3: Any) -> None:
+    from pyarrow import csv
+
+    origin.put("b", "c.csv", b"007;x\n012;NIL\n")
+    table = read_csv(
+        s3,
+        "s3://b/c.csv",
+        schema=pa.schema({"id": pa.string(), "what": pa.string(), "more": pa.int64()}),
+        read_options=csv.ReadOptions(column_names=["id", "what"]),
+        parse_options=csv.ParseOptions(delimiter=";"),
+        convert_options=csv.ConvertOptions(null_values=["NIL"], strings_can_be_null=True),
+    )
+    assert table.to_pydict() == {"id": ["007", "012"], "what": ["x", None], "more": [None, None]}
+
+
+def test_a_large_csv_is_parsed_while_it_comes(origin: Origin, s3: Any) -> None:
+    rows = "".join(f"{n},{n * 104729:x}\n" for n in range(700_000))
+    assert len(rows) > 8 << 20
+    origin.put("b", "large.csv", f"n,text\n{rows}".encode())
+    table = read_csv(s3, "s3://b/large.csv", columns=["n"])
+    assert table.column("n").to_pylist() == list(range(700_000))
+    assert len(asked(origin, "large.csv")) > 3
+
+
+def test_json_lines_are_one_table(origin: Origin, s3: Any) -> None:
+    for number in range(3):
+        lines = [{"n": number, "tags": ["a", "b"]}, {"n": number + 0.5, "where": {"x": 1}}]
+        origin.put("b", f"j/{number}.json", "".join(json.dumps(line) + "\n" for line in lines).encode())
+    table = read_json(s3, "s3://b/j/", columns=["n", "where"])
+    assert table.to_pydict() == {"n": [0, 0.5, 1, 1.5, 2, 2.5], "where": [None, {"x": 1}] * 3}
+    schema = pa.schema({"n": pa.string(), "absent": pa.int64()})
+    origin.put("b", "text.json", b'{"n": "1", "more": true}\n')
+    assert read_json(s3, "s3://b/text.json", schema=schema).to_pydict() == {"n": ["1"], "absent": [None]}
+
+
+def test_a_file_that_cannot_be_parsed_is_named(origin: Origin, s3: Any) -> None:
+    origin.put("b", "c/1.csv", b"a,b\n1,2\n")
+    origin.put("b", "c/2.csv", b"a,b\n1,2,3\n")
+    with pytest.raises(ReadError, match=r"s3://b/c/2\.csv"):
+        read_csv(s3, "s3://b/c/")
+    with pytest.raises(ReadError, match=r"s3://b/c/1\.csv"):
+        read_json(s3, "s3://b/c/1.csv")
+
+
+def test_where_nothing_is_there_a_schema_is_needed(origin: Origin, s3: Any) -> None:
+    origin.put("b", "k", b"")
+    for read in (read_csv, read_json, read_parquet):
+        with pytest.raises(ReadError, match="no files"):
+            read(s3, "s3://b/none/")
+        assert read(s3, "s3://b/none/", schema=pa.schema({"a": pa.int64()})).to_pydict() == {"a": []}
+
+
+def test_without_pyarrow_it_says_what_to_install(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pyarrow", "pyarrow.csv", "pyarrow.json", "pyarrow.parquet"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    for read in (read_csv, read_json, read_parquet, stream_parquet):
+        with pytest.raises(Refused, match=r"pip install 's3private\[arrow\]'"):
+            read(s3, "s3://b/t.parquet")
