@@ -23,7 +23,7 @@ from s3private.errors import (
     RouteError,
     S3PrivateError,
 )
-from s3private.listing import ObjectEntry, list_objects
+from s3private.listing import Listing, ObjectEntry, ObjectVersion, list_objects, list_versions
 from s3private.opening import ObjectFile, open_object
 from s3private.reading import ObjectBody, read_object, read_objects, read_range, read_ranges, stream_object
 from s3private.route import Route
@@ -35,11 +35,13 @@ __all__ = [
     "Conflict",
     "Downloaded",
     "DownloadedPrefix",
+    "Listing",
     "NotYet",
     "ObjectBody",
     "ObjectChanged",
     "ObjectEntry",
     "ObjectFile",
+    "ObjectVersion",
     "OutsideRoute",
     "PlatformError",
     "ReadError",
@@ -53,6 +55,7 @@ __all__ = [
     "download_prefix",
     "explain",
     "list_objects",
+    "list_versions",
     "open_object",
     "read_csv",
     "read_json",

@@ -117,7 +117,7 @@ def download_prefix(
     """
     bucket, prefix = split_uri(uri)
     root = Path(directory)
-    entries = list_objects(s3, f"s3://{bucket}/{prefix}")
+    entries = list_objects(s3, f"s3://{bucket}/{prefix}", glob=False)
     return _Prefix(s3, root, len(prefix.rpartition("/")[0] + "/") if "/" in prefix else 0, extra_args, on_file).write(
         entries, workers
     )

@@ -5,24 +5,35 @@ Many requests are under way at once: over common prefixes, and over ranges of ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from s3private.entries import ObjectEntry, split_uri
-from s3private.pages import Page
+from s3private.entries import ObjectEntry, ObjectVersion, split_uri
+from s3private.errors import Refused
+from s3private.filters import Filter, Test, fixed_part, has_wildcards
 
 if TYPE_CHECKING:
+    import pandas
+    import pyarrow
     from types_boto3_s3 import S3Client
 
-__all__ = ["Listing", "ObjectEntry", "list_objects", "split_uri"]
+    from s3private.pages import Page
+
+__all__ = ["Listing", "ObjectEntry", "ObjectVersion", "list_objects", "list_versions", "split_uri"]
 
 AT_ONCE = 16
 PAGE_SIZE = 1000
 
 
 class Listing(Iterator[ObjectEntry]):
-    """The objects, as they arrive. It can be gone through once; leaving it half-way, or `close`, ends its requests."""
+    """The objects as they arrive: to be gone through once, as entries or as tables.
+
+    Leaving it, `close`, or the end of a `with` ends what is under way.
+    """
 
     def __init__(self, bucket: str, pages: Iterator[Page]) -> None:
         self._bucket = bucket
@@ -30,35 +41,189 @@ class Listing(Iterator[ObjectEntry]):
         self._entries = chain.from_iterable(page.entries(bucket) for page in pages)
 
     def __iter__(self) -> Iterator[ObjectEntry]:
-        # Not self: a loop then costs no call of Python for each object.
+        # Not self: a loop then costs no call of a Python function for each object.
         return self._entries
 
     def __next__(self) -> ObjectEntry:
         return next(self._entries)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ask for no more, and take nothing more in."""
+        close: Any = getattr(self._pages, "close", None)
+        if close is not None:
+            close()
+        self._entries = chain.from_iterable(())
+
+    def arrow_batches(self) -> Iterator[pyarrow.RecordBatch]:
+        """A record batch for each page, as it arrives, with the columns of ObjectEntry. Memory: that of the listing.
+
+        Raises Refused where pyarrow is not installed.
+        """
+        from s3private.columns import arrow_batch, arrow_schema
+
+        schema = arrow_schema()
+        return (arrow_batch(schema, self._bucket, page) for page in self._pages)
+
+    def to_arrow(self) -> pyarrow.Table:
+        """All of it as a pyarrow Table. Raises Refused where pyarrow is not installed."""
+        from s3private.columns import arrow_schema, arrow_table
+
+        return arrow_table(arrow_schema(), self.arrow_batches())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """All of it as a DataFrame; last_modified with UTC as its time zone. Raises Refused where pandas is not
+        installed."""
+        from s3private.columns import pandas_frame
+
+        return pandas_frame(self._bucket, self._pages)
+
 
 def list_objects(
-    s3: S3Client, uri: str, *, ordered: bool = False, page_size: int = PAGE_SIZE, at_once: int = AT_ONCE
+    s3: S3Client,
+    uri: str,
+    *,
+    glob: bool = True,
+    suffix: str | tuple[str, ...] | None = None,
+    regex: str | re.Pattern[str] | None = None,
+    modified_after: datetime | None = None,
+    modified_before: datetime | None = None,
+    min_size: int | None = None,
+    max_size: int | None = None,
+    storage_class: str | Collection[str] | None = None,
+    limit: int | None = None,
+    ordered: bool = True,
+    requester_pays: bool = False,
+    page_size: int = PAGE_SIZE,
+    at_once: int = AT_ONCE,
 ) -> Listing:
-    """The objects under `s3://bucket/prefix`, as they arrive.
+    """The objects under `s3://bucket/prefix`, or those that match `s3://bucket/2026/*/orders-*.csv`, as they arrive.
 
-    ordered: in key order, which is a little slower. page_size: keys per request, 1 to 1000. at_once: requests under
-    way; 1 asks page after page. Raises Refused for a wrong URI; going through it raises botocore's errors.
+    glob: whether `*` and `?` in the URI are wildcards; False: they are part of the prefix. Only what is before the
+    first wildcard narrows what S3 is asked for. A whole key must match. `*` and `?` do not match `/`; `**` does, and
+    `**/` is any number of directories; with either, `[abc]`, `[a-z]` and `[!a-z]` are sets, `[*]` a literal `*`.
+    suffix: how keys end; one of several when it is a tuple. regex: found anywhere in the key.
+    modified_after, modified_before: with a time zone; neither moment itself is in. min_size, max_size: bytes, both in.
+    storage_class: one name, or several of which one. limit: at most so many objects.
+    ordered: in key order (UTF-8 binary); False: as they come, with fewer requests where a prefix is flat.
+    requester_pays: you pay for the requests. page_size: keys a request, 1 to 1000. at_once: requests under way, 1 or
+    more; 1 asks page after page.
 
-    Memory: at most at_once pages (3 * at_once when ordered) of about 0.7 MB for 1,000 keys. Nothing is asked for while
-    nobody takes what came. Objects that are there from first to last come exactly once, whatever is written meanwhile.
+    Memory: at most at_once pages under way, when ordered also 2 * at_once whose turn has not come, and two more; a
+    page of 1,000 keys takes about 0.5 MB. Nothing is asked for while nobody takes what came. Requests: those of page
+    after page, and some whose page is empty or not full, at most about as many again.
+    Objects that are there from first to last come exactly once, whatever else is written meanwhile.
+
+    Raises Refused for wrong arguments; going through it raises botocore's errors.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
+    bucket, prefix, pattern = _prefix_and_glob(uri, glob)
+    filter = Filter(
+        glob=pattern,
+        suffix=suffix,
+        regex=regex,
+        modified_after=modified_after,
+        modified_before=modified_before,
+        min_size=min_size,
+        max_size=max_size,
+        storage_class=storage_class,
+    )
+    tests = filter.tests()
+    if not 1 <= page_size <= PAGE_SIZE:
+        raise Refused(f"page_size is 1 to {PAGE_SIZE}, not {page_size}")
+    if at_once < 1:
+        raise Refused(f"at_once is 1 or more, not {at_once}")
+    if limit is not None and not tests and limit <= page_size:
+        page_size, at_once = max(1, limit), 1
+    if bucket.endswith("--x-s3"):
+        # Directory buckets list in no order, and begin nowhere but at the start.
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html
+        if ordered:
+            raise Refused(f"{bucket} is a directory bucket, and lists in no order: give ordered=False")
+        at_once = 1
+    pages = _pages(s3, bucket, prefix, ordered, page_size, at_once, "requester" if requester_pays else None)
+    return Listing(bucket, _chosen(bucket, pages, tests, limit))
+
+
+def list_versions(
+    s3: S3Client,
+    uri: str,
+    *,
+    glob: bool = True,
+    suffix: str | tuple[str, ...] | None = None,
+    regex: str | re.Pattern[str] | None = None,
+    modified_after: datetime | None = None,
+    modified_before: datetime | None = None,
+    min_size: int | None = None,
+    max_size: int | None = None,
+    storage_class: str | Collection[str] | None = None,
+    delete_markers: bool = True,
+    limit: int | None = None,
+    requester_pays: bool = False,
+    page_size: int = PAGE_SIZE,
+) -> Iterator[ObjectVersion]:
+    """All versions of the objects under `s3://bucket/prefix`, or that match a glob: by key, the newest first.
+
+    delete_markers: whether they are in, too. Else see `list_objects`. It asks page after page.
+    Memory: a page. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+    """
+    from s3private.versions import versions
+
+    bucket, prefix, pattern = _prefix_and_glob(uri, glob)
+    filter = Filter(
+        glob=pattern,
+        suffix=suffix,
+        regex=regex,
+        modified_after=modified_after,
+        modified_before=modified_before,
+        min_size=min_size,
+        max_size=max_size,
+        storage_class=storage_class,
+    )
+    return versions(s3, bucket, prefix, filter.tests(), delete_markers, limit, requester_pays, page_size)
+
+
+def _prefix_and_glob(uri: str, glob: bool) -> tuple[str, str, str | None]:
     bucket, prefix = split_uri(uri)
-    return Listing(bucket, _pages(s3, bucket, prefix, ordered, page_size, at_once))
+    return (bucket, fixed_part(prefix), prefix) if glob and has_wildcards(prefix) else (bucket, prefix, None)
 
 
-def _pages(s3: S3Client, bucket: str, prefix: str, ordered: bool, page_size: int, at_once: int) -> Iterator[Page]:
+def _chosen(bucket: str, pages: Iterator[Page], tests: list[Test], limit: int | None) -> Iterator[Page]:
+    for page in pages if limit is None or limit > 0 else ():
+        wanted = page
+        if tests:
+            wanted = page.chosen([all(test(entry) for test in tests) for entry in page.entries(bucket)])
+        if limit is not None:
+            wanted = wanted.part(0, limit)
+            limit -= len(wanted.keys)
+        if wanted.keys:
+            yield wanted
+        if limit == 0:
+            return
+
+
+def _pages(
+    s3: S3Client,
+    bucket: str,
+    prefix: str,
+    ordered: bool,
+    page_size: int,
+    at_once: int,
+    request_payer: str | None,
+) -> Iterator[Page]:
     # Loaded here: the first listing needs them, importing does not.
     from s3private.list_requests import list_requests
     from s3private.spans import Spans
 
     spans = Spans(prefix, at_once=at_once, page_size=page_size, ordered=ordered)
-    with list_requests(s3, bucket, at_once=at_once, page_size=page_size, request_payer=None) as requests:
+    with list_requests(s3, bucket, at_once=at_once, page_size=page_size, request_payer=request_payer) as requests:
         while spans:
             while (following := spans.next()) is not None:
                 requests.ask(following, following[1])

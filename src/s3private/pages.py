@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -43,6 +43,16 @@ class Page(NamedTuple):
             self.etags[chosen],
             self.sizes[chosen],
             self.storage_classes[chosen],
+        )
+
+    def chosen(self, mask: Sequence[bool]) -> Page:
+        """The objects for which `mask` is true, without prefixes and token."""
+        return Page(
+            list(compress(self.keys, mask)),
+            list(compress(self.modified, mask)),
+            list(compress(self.etags, mask)),
+            list(compress(self.sizes, mask)),
+            list(compress(self.storage_classes, mask)),
         )
 
     def entries(self, bucket: str) -> list[ObjectEntry]:

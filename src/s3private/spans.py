@@ -16,8 +16,9 @@ from s3private.pages import Page, merged, page_of_rows
 from s3private.splitting import Alphabet
 
 DELIMITER = "/"
-_STRIDE = 2
-"""Pages in the part that is cut off next when order is kept: small, as it is held until its turn comes."""
+_STRIDE = 1.9
+"""Pages in the part that is cut off next when order is kept: small, as it is held until its turn comes, and a little
+less than whole pages, so that its last page goes a little beyond its end and no other one is needed to see it."""
 _WORTH = 3
 """Pages that must be left of a span for it to be cut: each part's last page is mostly another's."""
 _SAMPLE = 24
@@ -149,6 +150,8 @@ class Spans:
         self._kept = 0
         self._pages = 0
         self._empty = 0
+        self._came = 0
+        self._taken = 0
         self._prefixes = 0
         self._keys_in_prefixes = 0
 
@@ -182,15 +185,27 @@ class Spans:
             objects = self._swept(span, page)
         else:
             objects = self._listed(span, page)
+        self._came += len(page.keys)
+        self._taken += len(objects.keys) + len(span.direct.keys if page.prefixes else ())
         if objects.keys or page.prefixes:
             self._pages += 1
         else:
             self._empty += 1
         if guessed:
-            for before in self._spans:
-                if before.high == span.start:
-                    before.open = not objects.keys
+            self._learn_from_guess(span, objects)
         return self._in_order(span, objects) if self._ordered else self._at_once_given(span, objects)
+
+    def _learn_from_guess(self, span: Span, objects: Page) -> None:
+        at = self._spans.index(span)
+        if at and self._spans[at - 1].high == span.start:
+            self._spans[at - 1].open = not objects.keys
+        if objects.keys:
+            return
+        # Nothing here: what was guessed beyond it is doubtful, and not cut again before something came of it.
+        for beyond in self._spans[at + 1 :]:
+            if beyond.count or not beyond.start:
+                break
+            beyond.density = (0, 1)
 
     def _at_once_given(self, span: Span, objects: Page) -> Iterator[Page]:
         if span.done:
@@ -272,6 +287,7 @@ class Spans:
         if keys:
             span.count += len(keys)
             span.first = span.first or keys[0]
+            span.start = span.start or keys[0]
             span.low = keys[-1]
             if more:
                 span.learn(keys)
@@ -328,19 +344,20 @@ class Spans:
             victim = max(candidates, key=lambda span: len(span.ahead))
             return self._insert(victim, victim.cut_ahead(len(victim.ahead) // 2))
         victim = candidates[0]
-        keep = min(len(victim.ahead) - 1, _STRIDE * self._page_size // each) if self._prefixes else 0
+        keep = min(len(victim.ahead) - 1, int(_STRIDE * self._page_size) // each) if self._prefixes else 0
         return self._insert(victim, victim.cut_ahead(keep))
 
     def _cut_names(self) -> Span | None:
         guesses = sum(1 for span in self._spans if span.asked and span.start and not span.count)
-        if guesses >= 4 * self._pages or self._empty > 16 + self._pages:
+        wasteful = self._came > 2 * self._taken + 4 * self._page_size or self._empty > 16 + self._pages
+        if wasteful or guesses >= 4 * self._pages:
             return None
         worth = _WORTH * self._page_size
         victims = [(left, span) for span in self._spans if (left := span.left(self._ordered)) >= worth]
         if not self._ordered:
             victims.sort(key=lambda each: each[0], reverse=True)
         for _, victim in victims:
-            if part := victim.cut(_STRIDE * self._page_size if self._ordered else None):
+            if part := victim.cut(int(_STRIDE * self._page_size) if self._ordered else None):
                 return self._insert(victim, part)
         return None
 

@@ -184,7 +184,7 @@ def test_a_key_that_would_leave_the_directory_is_refused(
     origin: Origin, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     entries = [ObjectEntry("b", key, 1, next(list_times(origin, s3)), '"e"', "STANDARD")]
-    monkeypatch.setattr("s3private.downloading.list_objects", lambda s3, uri: iter(entries))
+    monkeypatch.setattr("s3private.downloading.list_objects", lambda s3, uri, glob: iter(entries))
     with pytest.raises(Refused, match="no place for a file"):
         download_prefix(s3, "s3://b/p/", tmp_path)
     assert os.listdir(tmp_path) == []

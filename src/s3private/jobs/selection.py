@@ -37,7 +37,7 @@ def select(arguments: argparse.Namespace) -> tuple[S3Client, Iterator[ObjectEntr
     """A client for the Route, and the chosen objects in key order. Raises RouteError."""
     route = Route.load(in_volume(arguments.volume, arguments.route))
     s3 = connect(route)
-    found = list_objects(s3, f"s3://{_bucket(arguments.bucket, route)}/{arguments.prefix}")
+    found = list_objects(s3, f"s3://{_bucket(arguments.bucket, route)}/{arguments.prefix}", glob=False)
     matching = (entry for entry in found if not arguments.glob or fnmatchcase(entry.key, arguments.glob))
     return s3, islice(matching, arguments.limit)
 

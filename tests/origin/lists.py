@@ -1,0 +1,63 @@
+"""The same S3 with lists as S3 makes them: pages, delimiters, tokens, encoded names."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from urllib.parse import quote_plus
+
+from origin.authority import Authority
+from origin.server import Origin, Request
+from unit.bucket import Bucket
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+class Lists(Origin):
+    """Lists `bucket`, whatever bucket is asked for. written: what becomes of a page before it is sent."""
+
+    def __init__(self, authority: Authority, bucket: Bucket) -> None:
+        super().__init__(authority)
+        self.bucket = bucket
+        self.written: Callable[[Request, str], str] = lambda request, page: page
+        self.refused: tuple[int, str] | None = None
+
+    def through_boto3(self) -> list[Request]:
+        """Which requests were boto3's own."""
+        return [request for request in self.requests if "amz-sdk-invocation-id" in request.fields]
+
+    def _list(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        if self.refused is not None:
+            status, code = self.refused
+            return status, {}, f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode()
+        asked = request.parameters
+        most = int(asked.get("max-keys", "1000"))
+        after = asked.get("start-after", "")
+        if token := asked.get("continuation-token"):
+            after = b64decode(token).decode()
+        prefix = asked.get("prefix", "")
+        elements, last = self.bucket.select(prefix, after, asked.get("delimiter", ""), most)
+        rows = "".join(
+            f"<Contents><Key>{_encoded(name)}</Key><LastModified>2026-01-{len(name) % 28 + 1:02}T00:00:00.000Z"
+            f"</LastModified><ETag>&quot;{len(name):032x}&quot;</ETag><Size>{len(name)}</Size>"
+            f"<StorageClass>{'GLACIER' if name.endswith('.old') else 'STANDARD'}</StorageClass></Contents>"
+            for name, rolled in elements
+            if not rolled
+        )
+        rows += "".join(
+            f"<CommonPrefixes><Prefix>{_encoded(name)}</Prefix></CommonPrefixes>" for name, rolled in elements if rolled
+        )
+        more = ""
+        if last is not None:
+            more = f"<NextContinuationToken>{b64encode(last.encode()).decode()}</NextContinuationToken>"
+        page = (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{NAMESPACE}"><Name>b</Name>'
+            f"<Prefix>{_encoded(prefix)}</Prefix>{more}<KeyCount>{len(elements)}</KeyCount><MaxKeys>{most}</MaxKeys>"
+            f"<EncodingType>url</EncodingType><IsTruncated>{'true' if more else 'false'}</IsTruncated>{rows}"
+            "</ListBucketResult>"
+        )
+        return 200, {"content-type": "application/xml"}, self.written(request, page).encode()
+
+
+def _encoded(name: str) -> str:
+    return quote_plus(name, safe="/*-._")

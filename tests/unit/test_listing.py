@@ -1,0 +1,331 @@
+"""Listing over the wire and through boto3: the same objects, whatever comes; filters, tables, and where it ends."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from origin.lists import Lists
+from origin.server import Fault, Request
+from s3private import ObjectEntry, ObjectVersion, Refused, connect, list_objects, list_versions
+from s3private.filters import glob_pattern
+from unit.bucket import Bucket
+
+AWKWARD = ["a b+c", "a/&<>\"'%41", "a//x", "a/../x", "é/日本語", "é\r\n\t", "z\U0010ffff", "q=1/r=2/x.csv", "*", "~"]
+KEYS = sorted(
+    [f"2026/{month:02}/orders-{day:02}.csv" for month in (1, 2) for day in range(20)]
+    + [f"2026/{month:02}/deep/er/orders-{day:02}.csv" for month in (1, 2) for day in range(5)]
+    + ["2026/readme.txt", "2026/orders-00.csv", "archive.old", "2025/01/orders-01.csv.old", *AWKWARD],
+    key=str.encode,
+)
+
+
+@pytest.fixture
+def lists(authority: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lists]:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
+    with Lists(authority, Bucket(KEYS)).serving() as serving:
+        assert isinstance(serving, Lists)
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def s3(authority: Any) -> Iterator[Any]:
+    """A client for a server at which nothing goes wrong, and nobody looks."""
+    with pytest.MonkeyPatch.context() as patch, Lists(authority, Bucket(KEYS)).serving() as serving:
+        patch.setenv("AWS_CA_BUNDLE", str(authority.file))
+        assert isinstance(serving, Lists)
+        yield client(serving)
+
+
+def client(lists: Lists, *, lean: bool = True) -> Any:
+    return connect(lists.route(), session=boto3.Session("AKIAEXAMPLE000000000", "not-a-secret"), lean=lean)
+
+
+@pytest.mark.parametrize("lean", [True, False], ids=["over the wire", "through boto3"])
+@pytest.mark.parametrize("at_once", [1, 7])
+def test_a_listing_is_all_keys_in_order(lists: Lists, lean: bool, at_once: int) -> None:
+    s3 = client(lists, lean=lean)
+    entries = list(list_objects(s3, "s3://sales-records/", page_size=7, at_once=at_once))
+    assert [entry.key for entry in entries] == KEYS
+    key = KEYS[0]
+    day = datetime(2026, 1, len(key) % 28 + 1, tzinfo=UTC)
+    assert entries[0] == ObjectEntry("sales-records", key, len(key), day, f'"{len(key):032x}"', "STANDARD")
+    assert len(lists.through_boto3()) == (0 if lean else len(lists.requests))
+
+
+def test_without_order_it_is_the_same_keys(s3: Any) -> None:
+    came = [entry.key for entry in list_objects(s3, "s3://sales-records/", page_size=3, ordered=False)]
+    assert sorted(came, key=str.encode) == KEYS
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("<Size>", "<Owner><ID>1</ID><Unknown/></Owner><Size>"),
+        ("<ListBucketResult", "<!-- odd --><ListBucketResult"),
+        ("</Contents>", "</Contents>\n"),
+    ],
+)
+def test_a_page_that_is_not_wholly_understood_is_asked_for_again_through_boto3(
+    lists: Lists, was: str, becomes: str
+) -> None:
+    lists.written = lambda request, page: page.replace(was, becomes)
+    assert [entry.key for entry in list_objects(client(lists), "s3://sales-records/", page_size=20)] == KEYS
+    ours = [request.parameters for request in lists.requests if request not in lists.through_boto3()]
+    with_objects = [request.parameters for request in lists.through_boto3()]
+    assert with_objects
+    assert all(asked in ours for asked in with_objects)
+
+
+@pytest.mark.parametrize("kind", ["slow down", "cut", "reset", "truncate", "head"])
+def test_pages_that_break_off_are_asked_for_again(lists: Lists, kind: str) -> None:
+    broken = random.Random(7)
+
+    def fault(request: Request) -> Fault | None:
+        first = "amz-sdk-invocation-id" not in request.fields and broken.random() < 0.3
+        return Fault(kind, broken.randrange(200)) if first else None
+
+    lists.fault = fault
+    assert [entry.key for entry in list_objects(client(lists), "s3://sales-records/", page_size=5)] == KEYS
+    assert lists.through_boto3()
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "NoSuchBucket"), (403, "AccessDenied")])
+def test_what_s3_refuses_is_botocores_own_error(lists: Lists, status: int, code: str) -> None:
+    lists.refused = (status, code)
+    with pytest.raises(ClientError) as refused:
+        list(list_objects(client(lists), "s3://sales-records/"))
+    assert refused.value.response["Error"]["Code"] == code
+
+
+def test_a_list_that_is_cut_short_is_an_error_and_not_a_short_list(lists: Lists) -> None:
+    lists.written = lambda request, page: re.sub("<NextContinuationToken>.*</NextContinuationToken>", "", page)
+    with pytest.raises(Exception, match="cut short"):
+        list(list_objects(client(lists), "s3://sales-records/", page_size=5))
+
+
+def test_nothing_is_asked_for_before_or_after_it_is_wanted(lists: Lists) -> None:
+    listing = list_objects(client(lists), "s3://sales-records/", page_size=2, at_once=3)
+    assert not lists.requests
+    assert next(listing).key == KEYS[0]
+    asked = len(lists.requests)
+    assert asked <= 10
+    listing.close()
+    assert list(listing) == []
+    assert len(lists.requests) <= asked + 3
+
+
+def test_a_small_limit_is_one_small_request(lists: Lists) -> None:
+    assert [e.key for e in list_objects(client(lists), "s3://sales-records/", limit=3)] == KEYS[:3]
+    assert [request.parameters["max-keys"] for request in lists.requests] == ["3"]
+    assert [e.key for e in list_objects(client(lists), "s3://sales-records/", limit=30, page_size=7)] == KEYS[:30]
+    assert list(list_objects(client(lists), "s3://sales-records/", limit=0)) == []
+
+
+def test_whoever_asks_pays_when_told_so(lists: Lists) -> None:
+    lists.written = lambda request, page: page.replace("</Contents>", "</Contents>\n")
+    list(list_objects(client(lists), "s3://sales-records/2026/", requester_pays=True))
+    assert lists.through_boto3()
+    assert {request.fields.get("x-amz-request-payer") for request in lists.requests} == {"requester"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefixes"),
+    [
+        ("2026/*/orders-*.csv", {"2026/"}),
+        ("2026/**/orders-0?.csv", {"2026/"}),
+        ("2026/0[!2]/orders-1[0-5].csv", None),
+        ("**.old", {""}),
+        ("2026/**", {"2026/"}),
+        ("*", {""}),
+        ("[*]", {""}),
+        ("none*", {"none"}),
+    ],
+)
+def test_a_glob_is_asked_for_by_its_fixed_part_and_matched_wholly(
+    lists: Lists, pattern: str, prefixes: set[str] | None
+) -> None:
+    found = [entry.key for entry in list_objects(client(lists), f"s3://sales-records/{pattern}")]
+    wanted = {
+        "2026/*/orders-*.csv": r"2026/\d\d/orders-\d\d\.csv",
+        "2026/**/orders-0?.csv": r"2026/(.*/)?orders-0\d\.csv",
+        "2026/0[!2]/orders-1[0-5].csv": r"2026/0[^2]/orders-1[0-5]\.csv",
+        "**.old": r".*\.old",
+        "2026/**": "2026/.*",
+        "*": "[^/]*",
+        "[*]": r"\*",
+        "none*": "none.*",
+    }[pattern]
+    if pattern == "2026/0[!2]/orders-1[0-5].csv":
+        # No `*` and no `?`: a name, and there is none of that name.
+        assert not found
+        found = [e.key for e in list_objects(client(lists), f"s3://sales-records/{pattern}*")]
+    assert found == [key for key in KEYS if re.fullmatch(wanted, key, re.DOTALL)]
+    if prefixes is not None:
+        first = lists.requests[0].parameters["prefix"]
+        assert {first} == prefixes
+
+
+def test_without_glob_wildcards_are_a_part_of_the_prefix(s3: Any) -> None:
+    assert [entry.key for entry in list_objects(s3, "s3://sales-records/*", glob=False)] == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("glob", "matches", "does_not"),
+    [
+        ("a/**/b", ["a/b", "a/x/b", "a/x/y/b"], ["ab", "a/xb", "a/x/yb"]),
+        ("**/b", ["b", "x/b", "x/y/b"], ["xb"]),
+        ("a**b", ["ab", "a/x/b"], ["a/x/c"]),
+        ("a?c", ["abc", "a\nc", "a日c"], ["a/c", "ac", "abbc"]),
+        ("[]]", ["]"], ["[]]", "["]),
+        ("[!]a]", ["b", "["], ["]", "a", "/"]),
+        ("[a-c]*", ["a", "cx"], ["d", "a/x"]),
+        ("[+--]", ["+", ",", "-"], ["/", "."]),
+        ("[.-0]", [".", "0"], ["/"]),
+        ("[^a]", ["^", "a"], ["b"]),
+        ("[a", ["[a"], ["a"]),
+        (r"a\d", [r"a\d"], ["a1"]),
+        (".+", [".+"], ["xx"]),
+    ],
+)
+def test_globs_mean_what_their_documentation_says(glob: str, matches: list[str], does_not: list[str]) -> None:
+    pattern = glob_pattern(glob)
+    assert [name for name in matches if not pattern.fullmatch(name)] == []
+    assert [name for name in does_not if pattern.fullmatch(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({"suffix": ".txt"}, lambda key: key.endswith(".txt")),
+        ({"suffix": (".txt", ".old")}, lambda key: key.endswith((".txt", ".old"))),
+        ({"regex": "orders-0[1-3]"}, lambda key: re.search("orders-0[1-3]", key)),
+        ({"regex": re.compile("ORDERS", re.IGNORECASE)}, lambda key: "orders" in key),
+        ({"min_size": 15, "max_size": 22}, lambda key: 15 <= len(key) <= 22),
+        ({"storage_class": "GLACIER"}, lambda key: key.endswith(".old")),
+        ({"storage_class": ["GLACIER", "STANDARD"]}, lambda key: True),
+        ({"modified_after": datetime(2026, 1, 16, tzinfo=UTC)}, lambda key: len(key) % 28 + 1 > 16),
+        ({"modified_before": datetime(2026, 1, 16, tzinfo=UTC)}, lambda key: len(key) % 28 + 1 < 16),
+        ({"suffix": ".csv", "regex": "^2026", "min_size": 22}, lambda key: key.startswith("2026") and len(key) >= 22),
+    ],
+)
+def test_filters_keep_what_they_say(s3: Any, asked: dict[str, Any], kept: Any) -> None:
+    found = [entry.key for entry in list_objects(s3, "s3://sales-records/", page_size=9, **asked)]
+    assert found == [key for key in KEYS if kept(key)]
+    assert found == [row["key"] for row in list_objects(s3, "s3://x1x/", **asked).to_arrow().to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"modified_after": datetime(2026, 1, 1)}, "time zone"),
+        ({"min_size": -1}, "min_size"),
+        ({"regex": "("}, "not a regular expression"),
+        ({"page_size": 1001}, "page_size"),
+        ({"at_once": 0}, "at_once"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_any_request(lists: Lists, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        list_objects(client(lists), "s3://sales-records/", **asked)
+    assert not lists.requests
+
+
+def test_a_glob_that_is_none_is_refused(s3: Any) -> None:
+    with pytest.raises(Refused, match="z comes after a"):
+        list_objects(s3, "s3://sales-records/[z-a]*")
+
+
+def test_a_directory_bucket_is_refused_where_it_cannot_be_in_order(s3: Any) -> None:
+    with pytest.raises(Refused, match="directory bucket"):
+        list_objects(s3, "s3://quick--euw1-az1--x-s3/")
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_tables_hold_what_the_entries_do(lists: Lists, lean: bool) -> None:
+    s3 = client(lists, lean=lean)
+    entries = [entry._asdict() for entry in list_objects(s3, "s3://sales-records/")]
+    table = list_objects(s3, "s3://sales-records/", page_size=10).to_arrow()
+    assert table.to_pylist() == entries
+    frame = list_objects(s3, "s3://sales-records/", page_size=10).to_pandas()
+    assert list(frame.columns) == list(ObjectEntry._fields)
+    assert frame.to_dict("records") == entries
+    assert str(frame.dtypes["last_modified"]) == "datetime64[us, UTC]"
+    batches = list(list_objects(s3, "s3://sales-records/2026/01/", page_size=7).arrow_batches())
+    assert len(batches) > 1
+    assert all(batch.schema == table.schema for batch in batches)
+
+
+def test_an_empty_listing_makes_tables_with_columns(s3: Any) -> None:
+    table = list_objects(s3, "s3://sales-records/none/").to_arrow()
+    frame = list_objects(s3, "s3://sales-records/none/").to_pandas()
+    assert (table.num_rows, table.column_names) == (0, list(ObjectEntry._fields))
+    assert (len(frame), list(frame.columns)) == (0, list(ObjectEntry._fields))
+
+
+@pytest.mark.parametrize(("module", "extra"), [("pyarrow", "arrow"), ("pandas", "pandas")])
+def test_without_the_extra_the_error_says_what_to_install(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    listing = list_objects(s3, "s3://sales-records/")
+    with pytest.raises(Refused, match=re.escape(f"needs {module}, which is not installed here: pip install")) as said:
+        _ = listing.to_arrow() if module == "pyarrow" else listing.to_pandas()
+    assert f"s3private[{extra}]" in str(said.value)
+
+
+def test_versions_come_by_key_the_newest_first_with_delete_markers() -> None:
+    def when(day: int) -> datetime:
+        return datetime(2026, 1, day, tzinfo=UTC)
+
+    def version(key: str, number: str, day: int, latest: bool) -> dict[str, Any]:
+        return {
+            "Key": key,
+            "VersionId": number,
+            "IsLatest": latest,
+            "Size": 3,
+            "LastModified": when(day),
+            "ETag": '"e"',
+            "StorageClass": "STANDARD",
+        }
+
+    s3 = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="A", aws_secret_access_key="s")
+    first = {
+        "IsTruncated": True,
+        "NextKeyMarker": "b",
+        "NextVersionIdMarker": "1",
+        "Versions": [version("a", "3", 3, False), version("a", "1", 1, False), version("b", "1", 1, True)],
+        "DeleteMarkers": [
+            {"Key": "a", "VersionId": "4", "IsLatest": True, "LastModified": when(3)},
+            {"Key": "a", "VersionId": "2", "IsLatest": False, "LastModified": when(2)},
+        ],
+    }
+    last = {"IsTruncated": False, "Versions": [version("c.txt", "null", 1, True)]}
+
+    def listed(**asked: Any) -> list[ObjectVersion]:
+        with Stubber(s3) as stub:
+            stub.add_response("list_object_versions", first)
+            stub.add_response("list_object_versions", last)
+            return list(list_versions(s3, "s3://b/", **asked))
+
+    assert [(v.key, v.version_id, v.is_delete_marker) for v in listed()] == [
+        ("a", "4", True),
+        ("a", "3", False),
+        ("a", "2", True),
+        ("a", "1", False),
+        ("b", "1", False),
+        ("c.txt", "null", False),
+    ]
+    assert [v.version_id for v in listed(delete_markers=False, modified_after=when(2))] == ["3"]
+    assert [v.key for v in listed(suffix=".txt")] == ["c.txt"]
+    assert len(listed(limit=2)) == 2
+    assert listed()[0] == ObjectVersion("b", "a", "4", True, True, 0, when(3), "", "")
