@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -80,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with Emulator(delays=delays, state=args.state) as emulator:
         settings = {**emulator.exports(), **emulator.workspace_exports()}
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
+        if shutil.which("uv") is None:
+            # uv builds the bundle's wheel; it was installed beside this Python.
+            exports += f'export PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}\n'
         kept = f"The workspaces are kept in {args.state}, nothing else is." if args.state else "Nothing is kept."
         if args.exports_file:
             args.exports_file.write_text(exports, encoding="utf-8")

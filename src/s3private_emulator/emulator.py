@@ -171,6 +171,11 @@ class Emulator:
             "DATABRICKS_CLI_DISABLE_UPDATE_CHECK": "1",
             "DATABRICKS_CLI_DISABLE_TELEMETRY": "1",
             "DATABRICKS_CACHE_ENABLED": "false",
+            # What a bundle's variables must say here and cannot know; those of the `prod` target are service principal
+            # and group.
+            "BUNDLE_VAR_catalog": "main",
+            "BUNDLE_VAR_run_as_service_principal": self.world.client_id,
+            "BUNDLE_VAR_operators_group": "users",
         }
 
     def describe(self) -> dict[str, Any]:

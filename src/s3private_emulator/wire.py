@@ -56,6 +56,8 @@ def listen(backlog: int = 128, port: int = 0) -> socket.socket:
         if port:  # connections of an emulator that was killed may still be closing on it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((LOOPBACK, port))
+        # Its connections inherit it, and only then do those that are still closing leave the port to another start.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.listen(backlog)
         listener.setblocking(False)
     except BaseException:

@@ -99,7 +99,7 @@ def test_the_entry_points_take_the_parameters_that_the_tasks_give(key: str, monk
     def parse(_job: Callable[..., Any], parameters: argparse.ArgumentParser, argv: list[str]) -> None:
         raise Parsed(parameters.parse_args(argv))
 
-    values = {"--timeout": "90m", "--dry-run": "false", "--limit": ""}
+    values = {"--timeout": "90m", "--poll": "1s", "--dry-run": "false", "--limit": ""}
     for task in resources()["jobs"][key]["tasks"]:
         wheel = task["python_wheel_task"]
         target = EntryPoint(wheel["entry_point"], entry_points()[wheel["entry_point"]], "packages").load()

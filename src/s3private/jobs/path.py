@@ -21,7 +21,7 @@ def provision(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises JobFailed."""
     parameters = _parameters("provision")
     parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
-    parameters.add_argument("--timeout", type=cli.duration, default=5400.0)
+    _add_waiting(parameters)
     run_job(_walk, parameters, argv)
 
 
@@ -29,7 +29,7 @@ def destroy(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises JobFailed."""
     parameters = _parameters("destroy")
     parameters.add_argument("--confirm", required=True, help="the path's name")
-    parameters.add_argument("--timeout", type=cli.duration, default=5400.0)
+    _add_waiting(parameters)
     run_job(_walk, parameters, argv)
 
 
@@ -44,6 +44,11 @@ def _parameters(verb: str) -> Parameters:
     return parameters
 
 
+def _add_waiting(parameters: Parameters) -> None:
+    parameters.add_argument("--timeout", type=cli.duration, default=5400.0, help="how long to wait in all")
+    parameters.add_argument("--poll", type=cli.duration, default=10.0, help="time between two looks")
+
+
 def _walk(given: argparse.Namespace) -> Ending:
     words = [
         given.verb,
@@ -54,7 +59,7 @@ def _walk(given: argparse.Namespace) -> Ending:
         f"--client-secret-key={given.client_secret_key}",
     ]
     if "timeout" in given:
-        words.append(f"--timeout={given.timeout}")
+        words += [f"--timeout={given.timeout}", f"--poll={given.poll}"]
     if "confirm" in given:
         words.append(f"--confirm={given.confirm}")
     if getattr(given, "dry_run", "false") == "true":

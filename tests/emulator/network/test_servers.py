@@ -174,3 +174,13 @@ def test_the_network_starts_and_stops_quickly_and_leaves_no_thread() -> None:
         idle.close()
     assert time.perf_counter() - began < 1.5
     assert threading.active_count() == before
+
+
+def test_a_port_whose_connections_are_still_closing_is_free_for_another_start() -> None:
+    listener = listen()
+    port = port_of(listener)
+    with socket.create_connection(("127.0.0.1", port)):  # its end stays open: ours waits for it
+        listener.setblocking(True)
+        listener.accept()[0].close()
+        listener.close()
+        listen(port=port).close()

@@ -1,0 +1,214 @@
+"""The real `databricks` command runs this bundle's jobs: each task in its own environment with the deployed wheel, on
+emulated serverless compute. One story, in order, as the README tells it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundle.typed import Typed, needs_command
+from s3private_emulator.emulator import Emulator
+from s3private_emulator.workspace.environments import BuiltEnvironments
+
+pytestmark = [pytest.mark.runs, needs_command, pytest.mark.timeout(600)]
+
+VOLUME = "dbfs:/Volumes/main/dev_operator_s3private/files"
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("environments")
+
+
+def put_secrets(typed: Typed) -> None:
+    client_id, secret = (typed.environment[f"DATABRICKS_CLIENT_{name}"] for name in ("ID", "SECRET"))
+    typed("databricks secrets create-scope s3private")
+    typed(f"databricks secrets put-secret s3private client-id --string-value {client_id}")
+    typed(f"databricks secrets put-secret s3private client-secret --string-value {secret}")
+
+
+@pytest.fixture(scope="module")
+def emulator(environments: Path) -> Iterator[Emulator]:
+    with Emulator(environments=BuiltEnvironments(environments)) as emulator:
+        yield emulator
+        unknown = [f"{request.service} {request.operation}" for request in emulator.log.unknown()]
+        assert not unknown, f"the emulator was asked what it does not know: {unknown}"
+
+
+@pytest.fixture(scope="module")
+def typed(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Typed:
+    place = tmp_path_factory.mktemp("typed")
+    typed = Typed({**emulator.exports(), **emulator.workspace_exports()}, place / "bundle", place / "home")
+    put_secrets(typed)
+    typed("databricks bundle deploy")
+    return typed
+
+
+@pytest.fixture(scope="module")
+def provisioned(typed: Typed) -> str:
+    """What `run provision` said."""
+    return typed("databricks bundle run provision")
+
+
+def results(said: str) -> dict[str, dict[str, Any]]:
+    """The JSON results in a run's output, by job."""
+    found = [json.loads(line) for line in said.splitlines() if line.startswith('{"job"')]
+    return {result["job"]: result for result in found}
+
+
+def test_provision_plans_builds_and_verifies_with_the_wheel_that_was_just_built(provisioned: str, typed: Typed) -> None:
+    assert "TERMINATED SUCCESS" in provisioned
+    said = results(provisioned)
+    assert {job: result["outcome"] for job, result in said.items()} == {
+        "plan": "planned",
+        "provision": "settled",
+        "verify": "verified",
+    }
+    assert {result["wheel"] for result in said.values()} == {typed.version()}
+    assert provisioned.count(f"s3private {typed.version()}\n") == 3
+    assert "path demo: settled, 13 changed." in provisioned
+
+
+def test_list_prints_the_keys_that_are_in_the_bucket(provisioned: str, typed: Typed, emulator: Emulator) -> None:
+    objects = emulator.world.buckets["sales-records"]
+    said = typed("databricks bundle run list")
+    assert all(f"\n{key} " in said for key in objects)
+    assert results(said)["list"]["objects"] == len(objects)
+    few = typed("databricks bundle run list --params prefix=2026/,glob=*.csv,limit=1")
+    assert results(few)["list"]["objects"] == 1
+    rows = typed(f"databricks fs cat {VOLUME}/results/list.jsonl").splitlines()
+    assert [json.loads(row)["key"] for row in rows] == ["2026/01/orders.csv"]
+
+
+def test_read_writes_the_same_bytes(provisioned: str, typed: Typed, emulator: Emulator) -> None:
+    said = typed("databricks bundle run read")
+    typed(f"databricks fs cp -r {VOLUME}/results/read got")
+    for key, body in emulator.world.buckets["sales-records"].items():
+        assert (typed.folder / "got" / "sales-records" / key).read_bytes() == body
+        assert hashlib.sha256(body).hexdigest() in said
+
+
+def test_the_nutter_notebooks_pass_and_the_notebooks_run(provisioned: str, typed: Typed) -> None:
+    said = typed("databricks bundle run tests")
+    assert said.count("PASSING TESTS") == 2
+    assert "FAILING TESTS" not in said
+    said = typed("databricks bundle run notebooks")
+    assert "2026/01/orders.csv 22 bytes" in said
+    assert "refused, not sent" in said
+
+
+def test_a_failing_fixture_fails_the_job(provisioned: str, typed: Typed) -> None:
+    """The endpoint's policy does not let this bucket through."""
+    route = typed(f"databricks fs cat {VOLUME}/routes/demo.route.json").replace("sales-records", "hr-records")
+    (typed.folder / "denied.route.json").write_text(route, encoding="utf-8")
+    typed(f"databricks fs cp denied.route.json {VOLUME}/routes/denied.route.json")
+    said = typed("databricks bundle run tests --params route=routes/denied.route.json", status=1)
+    assert "TERMINATED SUCCESS" not in said
+    assert "failed: " in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [('name = "demo"', 'name = "de"', "path.name: must be 3 to 20"), ("[aws]", "[asw]", "[asw]: unknown section")],
+)
+def test_a_broken_path_file_fails_the_run_with_one_line(
+    provisioned: str, typed: Typed, emulator: Emulator, old: str, new: str, reason: str
+) -> None:
+    file = typed.folder / "paths" / "demo.workspace.toml"
+    broken = file.read_text(encoding="utf-8").replace(old, new)
+    (file.parent / "broken.toml").write_text(broken, encoding="utf-8")
+    typed("databricks bundle deploy")
+    deployed = "/Workspace/Users/operator@example.com/.bundle/s3private/dev/files/paths/broken.toml"
+    mark = emulator.log.mark()
+    said = typed(f"databricks bundle run provision --params path_file={deployed}", status=1)
+    lines = said.splitlines()
+    line = lines[lines.index("Task plan FAILED:") + 1]
+    assert "JobFailed: " in line
+    assert reason in line
+    assert [r.operation for r in emulator.log.since(mark) if r.service in ("aws", "account")] == []
+
+
+def test_destroy_refuses_another_name_and_removes_the_path_by_its_own(provisioned: str, typed: Typed) -> None:
+    said = typed("databricks bundle run destroy --params confirm=prod", status=1)
+    assert "add --confirm demo" in said
+    # What the platform keeps for days is what remains: the run fails with it, and is run again later.
+    said = typed("databricks bundle run destroy --params confirm=demo", status=1)
+    assert "run-again: the platform keeps what is listed as remaining" in said
+    assert "cannot read the route" in typed("databricks bundle run list", status=1)
+    assert "settled, " in typed("databricks bundle run provision")
+
+
+def test_an_edit_and_a_second_deployment_run_the_new_wheel(provisioned: str, typed: Typed) -> None:
+    before = typed.version()
+    module = typed.folder / "src" / "s3private" / "jobs" / "list.py"
+    edited = module.read_text(encoding="utf-8").replace('"outcome": "listed"', '"outcome": "listed anew"')
+    module.write_text(edited, encoding="utf-8")
+    typed("databricks bundle deploy")
+    said = results(typed("databricks bundle run list"))["list"]
+    assert said["outcome"] == "listed anew"
+    assert said["wheel"] == typed.version() != before
+    assert "0 to add, 0 to change, 0 to delete" in typed("databricks bundle plan")
+
+
+def test_the_same_path_serves_dev_and_prod(provisioned: str, typed: Typed) -> None:
+    typed("databricks bundle deploy -t prod")
+    assert "/Volumes/main/s3private/files/routes/demo.route.json" in typed("databricks bundle run provision -t prod")
+    assert results(typed("databricks bundle run list -t prod"))["list"]["objects"] == 3
+    assert results(typed("databricks bundle run list"))["list"]["objects"] == 3
+
+
+class Emulated:
+    """`make emulate` in a process of its own, that can be killed; `state` is what another start goes on with."""
+
+    def __init__(self, state: Path) -> None:
+        exports = state / "exports"
+        exports.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "s3private_emulator", "--state", str(state), "--exports-file", str(exports)]
+        self.process = subprocess.Popen([*command, "--delays", "demo"], stdout=subprocess.DEVNULL)
+        wait_until(exports.exists)
+        lines = [line.removeprefix("export ") for line in exports.read_text(encoding="utf-8").splitlines()]
+        self.variables = dict(shlex.split(line)[0].split("=", 1) for line in lines if not line.startswith("PATH="))
+
+    def operations(self) -> list[str]:
+        with urllib.request.urlopen(f"{self.variables['S3PRIVATE_EMULATOR']}/_emulator/requests") as answer:
+            return [request["operation"] for request in json.load(answer)["requests"]]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def test_a_run_whose_clouds_are_killed_is_run_again_and_ends_settled(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    emulated = Emulated(state)
+    try:
+        typed = Typed(emulated.variables, tmp_path / "bundle", tmp_path / "home")
+        put_secrets(typed)
+        typed("databricks bundle deploy")
+        typed("databricks bundle run provision --no-wait --params poll=1s")
+        wait_until(lambda: "elbv2:CreateLoadBalancer" in emulated.operations())
+        emulated.process.kill()
+        emulated.process.wait()
+        emulated = Emulated(state)
+        typed.environment |= emulated.variables
+        said = typed("databricks bundle run provision --params poll=1s")
+        assert "path demo: settled, " in said
+        assert results(said)["verify"]["outcome"] == "verified"
+        assert results(typed("databricks bundle run list"))["list"]["objects"] == 3
+    finally:
+        emulated.process.terminate()
+        emulated.process.wait()
