@@ -84,7 +84,7 @@ def test_list_prints_the_keys_that_are_in_the_bucket(provisioned: str, typed: Ty
     said = typed("databricks bundle run list")
     assert all(f"\n{key} " in said for key in objects)
     assert results(said)["list"]["objects"] == len(objects)
-    few = typed("databricks bundle run list --params prefix=2026/,glob=*.csv,limit=1")
+    few = typed("databricks bundle run list --params prefix=2026/,glob=**/*.csv,limit=1")
     assert results(few)["list"]["objects"] == 1
     rows = typed(f"databricks fs cat {VOLUME}/results/list.jsonl").splitlines()
     assert [json.loads(row)["key"] for row in rows] == ["2026/01/orders.csv"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,8 @@ from unittest.mock import MagicMock
 import pytest
 
 from bundle.conftest import PATH_FILE, Site, result
-from s3private.errors import ReadError
-from s3private.jobs import ending, path, rows
+from s3private import ObjectEntry, ReadError, Refused
+from s3private.jobs import ending, path, read, rows
 from s3private.jobs.ending import JobFailed
 from s3private.route import Route
 
@@ -48,6 +49,23 @@ def test_read_writes_the_bytes_that_are_there_and_says_their_checksums(site: Sit
         assert (site.volume / "results/read" / site.bucket / key).read_bytes() == body
         assert hashlib.sha256(body).hexdigest() in done.stdout
     assert result(done)["objects"] == len(site.objects)
+
+
+def test_read_takes_a_large_object_in_parts(site: Site) -> None:
+    code = "import sys; from s3private.jobs import read; read.SMALL = 1; read.main(sys.argv[1:])"
+    done = site.python("-c", code, f"--volume={site.volume}", f"--route={ROUTE}", "--output=results/parts")
+    assert done.returncode == 0, done.stderr
+    for key, body in site.objects.items():
+        assert (site.volume / "results/parts" / site.bucket / key).read_bytes() == body
+
+
+@pytest.mark.parametrize("key", ["/etc/cron.d/x", "a/../../x", "a/b/", "a//b", ".."])
+def test_a_key_that_cannot_be_a_file_in_the_folder_is_refused(tmp_path: Path, key: str) -> None:
+    entry = ObjectEntry(
+        bucket="b", key=key, size=1, last_modified=datetime.now(UTC), etag="e", storage_class="STANDARD"
+    )
+    with pytest.raises(Refused, match="cannot be a file under"):
+        read.file_of(tmp_path, entry)
 
 
 def test_verify_says_what_answered_and_what_that_proves_and_does_not(site: Site) -> None:
@@ -113,6 +131,21 @@ def test_plan_and_provision_of_a_settled_path_have_nothing_to_do(
     ):
         entry_point([*common, *more])
         assert '"outcome": "settled"' in capsys.readouterr().out
+
+
+def test_maintain_of_a_path_as_asked_has_nothing_to_do(operator: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    path.maintain([f"--path-file={PATH_FILE}", f"--volume={operator.volume}", "--secret-scope=", "--poll=0.1s"])
+    assert '"outcome": "settled"' in capsys.readouterr().out
+
+
+def test_maintain_fails_with_what_has_drifted(
+    operator: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = PATH_FILE.read_text(encoding="utf-8").replace("[s3]", "idle_timeout_seconds = 120\n\n[s3]")
+    (tmp_path / "asked.toml").write_text(asked, encoding="utf-8")
+    with pytest.raises(JobFailed, match=r"drift|differ"):
+        path.maintain([f"--path-file={tmp_path / 'asked.toml'}", f"--volume={operator.volume}", "--secret-scope="])
+    assert "listener" in capsys.readouterr().out
 
 
 def test_destroy_refuses_another_name(operator: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,8 +24,8 @@ KINDS: dict[str, tuple[str, Any]] = {
     "schema": ("schemas", Schema),
     "volume": ("volumes", Volume),
 }
-JOBS = ["destroy", "list", "notebooks", "provision", "read", "tests"]
-WRITING = {"provision", "destroy", "notebooks"}
+JOBS = ["destroy", "list", "maintain", "notebooks", "provision", "read", "tests"]
+WRITING = {"provision", "destroy", "maintain", "notebooks"}
 
 
 class OnceLoader(yaml.SafeLoader):
@@ -94,12 +94,13 @@ class Parsed(Exception):
     """Raised in place of running the job: its parameters were taken."""
 
 
-@pytest.mark.parametrize("key", ["destroy", "list", "provision", "read"])
+@pytest.mark.parametrize("key", ["destroy", "list", "maintain", "provision", "read"])
 def test_the_entry_points_take_the_parameters_that_the_tasks_give(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def parse(_job: Callable[..., Any], parameters: argparse.ArgumentParser, argv: list[str]) -> None:
         raise Parsed(parameters.parse_args(argv))
 
-    values = {"--timeout": "90m", "--poll": "1s", "--dry-run": "false", "--limit": ""}
+    numbers = dict.fromkeys(("--limit", "--min-size", "--max-size", "--modified-after", "--modified-before"), "")
+    values = {**numbers, "--timeout": "90m", "--poll": "1s", "--dry-run": "false"}
     for task in resources()["jobs"][key]["tasks"]:
         wheel = task["python_wheel_task"]
         target = EntryPoint(wheel["entry_point"], entry_points()[wheel["entry_point"]], "packages").load()

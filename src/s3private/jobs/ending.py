@@ -45,7 +45,7 @@ def run_job(job: Callable[[argparse.Namespace], Ending], parameters: Parameters,
 
     try:
         ending = job(parameters.parse_args(argv))
-    except (S3PrivateError, BotoCoreError, ClientError) as error:
+    except (S3PrivateError, BotoCoreError, ClientError, OSError) as error:
         reason = str(error)
         ending = Ending(table=f"{parameters.prog}: {reason}", result={"outcome": "failed"}, reason=reason)
     wheel = version("s3private")

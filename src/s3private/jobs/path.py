@@ -1,4 +1,4 @@
-"""Jobs `plan`, `provision` and `destroy`: the command line's verbs, ended as jobs end."""
+"""Jobs `plan`, `provision`, `maintain` and `destroy`: the command line's verbs, ended as jobs end."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def provision(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises JobFailed."""
     parameters = _parameters("provision")
     parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
+    _add_waiting(parameters)
+    run_job(_walk, parameters, argv)
+
+
+def maintain(argv: Sequence[str] | None = None) -> None:
+    """Entry point. Raises JobFailed, also where something has drifted."""
+    parameters = _parameters("maintain")
     _add_waiting(parameters)
     run_job(_walk, parameters, argv)
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from s3private.errors import ReadError, Refused
+from s3private.downloading import SMALL, download
+from s3private.entries import ObjectEntry
+from s3private.errors import Refused
 from s3private.jobs.ending import Ending, columns, run_job
 from s3private.jobs.place import in_volume
 from s3private.jobs.rows import write_rows, write_table
 from s3private.jobs.selection import select, selecting
-from s3private.reading import ObjectBody, read_objects
+from s3private.reading import read_objects
 
 _SCHEMA = "bucket string, key string, size bigint, sha256 string, file string"
 _MANIFEST = "objects.jsonl"
@@ -25,9 +27,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> Ending:
-    s3, entries = select(arguments)
+    s3, chosen = select(arguments)
+    # A key that ends in a slash marks a folder, and has no bytes.
+    entries = [entry for entry in chosen if entry.size or not entry.key.endswith("/")]
     directory = in_volume(arguments.volume, arguments.output)
-    rows = [_written(read, directory) for read in read_objects(s3, entries)]
+    files = {entry.key: file_of(directory, entry) for entry in entries}
+    small = [entry for entry in entries if entry.size <= SMALL]
+    for read in read_objects(s3, small):
+        files[read.key].parent.mkdir(parents=True, exist_ok=True)
+        files[read.key].write_bytes(read.body)
+    for entry in entries:
+        if entry.size > SMALL:
+            download(s3, entry, files[entry.key])
+    rows = [_row(entry, files[entry.key]) for entry in entries]
     write_rows(directory / _MANIFEST, rows)
     if arguments.table:
         write_table(arguments.table, rows, _SCHEMA)
@@ -43,25 +55,16 @@ def _read(arguments: argparse.Namespace) -> Ending:
     return Ending(table=f"{shown}\n\n{len(rows)} objects, {size} bytes, into {directory}", result=result)
 
 
-def _written(read: ObjectBody, directory: Path) -> dict[str, Any]:
-    file = _file(directory, read.bucket, read.key)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(read.body)
-    except OSError as error:
-        raise ReadError(f"cannot write {file}: {error.strerror or error}") from error
-    return {
-        "bucket": read.bucket,
-        "key": read.key,
-        "size": len(read.body),
-        "sha256": hashlib.sha256(read.body).hexdigest(),
-        "file": str(file),
-    }
+def _row(entry: ObjectEntry, file: Path) -> dict[str, Any]:
+    """The checksum is that of the file as it lies there."""
+    with file.open("rb") as written:
+        sha256 = hashlib.file_digest(written, "sha256").hexdigest()
+    return {"bucket": entry.bucket, "key": entry.key, "size": entry.size, "sha256": sha256, "file": str(file)}
 
 
-def _file(directory: Path, bucket: str, key: str) -> Path:
+def file_of(directory: Path, entry: ObjectEntry) -> Path:
     """A key is any text to S3: one that would leave the folder, or that no file can have, is refused."""
-    parts = PurePosixPath(key).parts
-    if not parts or ".." in parts or key.startswith("/") or key.endswith("/") or "//" in key:
-        raise Refused(f"s3://{bucket}/{key}: cannot be a file under {directory}; leave it out by prefix or glob")
-    return directory.joinpath(bucket, *parts)
+    parts = PurePosixPath(entry.key).parts
+    if not parts or ".." in parts or entry.key.startswith("/") or entry.key.endswith("/") or "//" in entry.key:
+        raise Refused(f"{entry.uri}: cannot be a file under {directory}; leave it out by prefix or glob")
+    return directory.joinpath(entry.bucket, *parts)

@@ -11,14 +11,11 @@ from s3private.errors import ReadError
 
 
 def write_rows(file: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """One JSON object a line, written in order, which is all that a volume allows. Raises ReadError.
-    https://docs.databricks.com/aws/en/files/volumes"""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", encoding="utf-8") as out:
-            out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    except OSError as error:
-        raise ReadError(f"cannot write {file}: {error.strerror or error}") from error
+    """One JSON object a line, written from front to back, which is all that a volume allows. Raises OSError.
+    https://docs.databricks.com/aws/en/files/files-recommendations"""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def write_table(table: str, rows: Sequence[dict[str, Any]], schema: str) -> None:

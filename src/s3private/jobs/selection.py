@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from itertools import islice
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from s3private.client import connect
 from s3private.errors import RouteError
 from s3private.jobs.ending import Parameters
 from s3private.jobs.place import in_volume
-from s3private.listing import ObjectEntry, list_objects
+from s3private.listing import Listing, list_objects
 from s3private.route import Route
 
 if TYPE_CHECKING:
@@ -20,26 +19,39 @@ if TYPE_CHECKING:
 
 
 def selecting(job: str) -> Parameters:
-    """The parameters of a job that chooses objects."""
+    """The parameters of a job that chooses objects; the filters are those of `list_objects`, empty: not filtered."""
     parameters = Parameters(prog=job)
     parameters.add_argument("--volume", required=True, help="where relative files begin")
     parameters.add_argument("--route", required=True, help="the Route's file")
     parameters.add_argument("--bucket", default="", help="default: the Route's, where it has one")
     parameters.add_argument("--prefix", default="")
-    parameters.add_argument("--glob", default="", help="keys that match, such as *.csv; * matches / too")
-    parameters.add_argument("--limit", type=_limit, default=None, help="at most so many objects; empty: all")
+    parameters.add_argument("--glob", default="", help="what follows the prefix, such as **/*.csv")
+    parameters.add_argument("--modified-after", type=_moment, help="2026-01-31 or 2026-01-31T12:00+09:00")
+    parameters.add_argument("--modified-before", type=_moment)
+    parameters.add_argument("--min-size", type=_number, help="bytes")
+    parameters.add_argument("--max-size", type=_number, help="bytes")
+    parameters.add_argument("--limit", type=_number, help="at most so many objects")
     parameters.add_argument("--output", required=True, help="where results go, in the volume")
     parameters.add_argument("--table", default="", help="catalog.schema.table for the rows too; empty: none")
     return parameters
 
 
-def select(arguments: argparse.Namespace) -> tuple[S3Client, Iterator[ObjectEntry]]:
+def select(arguments: argparse.Namespace) -> tuple[S3Client, Listing]:
     """A client for the Route, and the chosen objects in key order. Raises RouteError."""
     route = Route.load(in_volume(arguments.volume, arguments.route))
     s3 = connect(route)
-    found = list_objects(s3, f"s3://{_bucket(arguments.bucket, route)}/{arguments.prefix}", glob=False)
-    matching = (entry for entry in found if not arguments.glob or fnmatchcase(entry.key, arguments.glob))
-    return s3, islice(matching, arguments.limit)
+    bucket = _bucket(arguments.bucket, route)
+    prefix = _literal(arguments.prefix) if arguments.glob else arguments.prefix
+    return s3, list_objects(
+        s3,
+        f"s3://{bucket}/{prefix}{arguments.glob}",
+        glob=bool(arguments.glob),
+        modified_after=arguments.modified_after,
+        modified_before=arguments.modified_before,
+        min_size=arguments.min_size,
+        max_size=arguments.max_size,
+        limit=arguments.limit,
+    )
 
 
 def _bucket(asked: str, route: Route) -> str:
@@ -50,5 +62,18 @@ def _bucket(asked: str, route: Route) -> str:
     raise RouteError(f"bucket: the path {route.path} has several: name one of {', '.join(route.buckets)}")
 
 
-def _limit(text: str) -> int | None:
+def _literal(prefix: str) -> str:
+    """The prefix as a part of a glob: its own wildcards mean themselves."""
+    return re.sub(r"[*?[]", r"[\g<0>]", prefix)
+
+
+def _number(text: str) -> int | None:
     return int(text) if text else None
+
+
+def _moment(text: str) -> datetime | None:
+    """UTC where it names no time zone."""
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

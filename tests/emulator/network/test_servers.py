@@ -15,7 +15,7 @@ from emulator.network.ground import Ground, laid
 from s3private_emulator.black_hole import BlackHole
 from s3private_emulator.http_server import HttpServer
 from s3private_emulator.place import VPC
-from s3private_emulator.wire import Wire
+from s3private_emulator.wire import Wire, listen, port_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
