@@ -33,13 +33,20 @@ def test_list_prints_the_keys_that_are_there_and_writes_them_to_the_volume(site:
     assert {row["key"]: row["size"] for row in rows} == {key: len(body) for key, body in site.objects.items()}
 
 
-def test_list_takes_prefix_glob_and_limit(site: Site) -> None:
-    done = site.job(
-        "list", route=ROUTE, output="few.jsonl", bucket=site.bucket, prefix="2026/", glob="*.csv", limit="1"
-    )
-    assert result(done)["objects"] == 1
-    assert "2026/01/orders.csv" in done.stdout
-    assert "2026/02/orders.csv" not in done.stdout
+@pytest.mark.parametrize(
+    ("filters", "keys"),
+    [
+        ({"prefix": "2026/", "glob": "**/*.csv", "limit": "1"}, ["2026/01/orders.csv"]),
+        ({"glob": "*"}, ["readme.txt"]),
+        ({"min_size": "16", "max_size": "30"}, ["2026/01/orders.csv"]),
+        ({"modified_before": "2020-01-31", "modified_after": ""}, []),
+        ({"prefix": "2026/[01]", "glob": "*"}, []),
+    ],
+)
+def test_list_takes_filters(site: Site, filters: dict[str, str], keys: list[str]) -> None:
+    done = site.job("list", route=ROUTE, output="few.jsonl", bucket=site.bucket, **filters)
+    assert done.returncode == 0, done.stderr
+    assert [key for key in site.objects if f"\n{key} " in done.stdout] == keys
 
 
 def test_read_writes_the_bytes_that_are_there_and_says_their_checksums(site: Site) -> None:
