@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--exports-file", type=Path, metavar="F", help="write the export lines to this file too")
     parser.add_argument(
-        "--state", type=Path, metavar="DIR", help="keep the workspaces and the ports here, for another start; forgotten"
+        "--state", type=Path, metavar="DIR", help="keep what the clouds know, and the ports, here for another start; forgotten"
     )
     args = parser.parse_args(argv)
     try:
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if shutil.which("uv") is None:
             # uv builds the bundle's wheel; it was installed beside this Python.
             exports += f'export PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}\n'
-        kept = f"The workspaces are kept in {args.state}, nothing else is." if args.state else "Nothing is kept."
+        kept = f"What the clouds and workspaces know is kept in {args.state}." if args.state else "Nothing is kept."
         if args.exports_file:
             args.exports_file.write_text(exports, encoding="utf-8")
         print(contents(emulator), exports, f"# Ctrl-C ends it. {kept}", sep="\n", flush=True)

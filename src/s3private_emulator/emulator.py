@@ -22,6 +22,7 @@ from s3private_emulator.faults import Faults
 from s3private_emulator.http_server import HttpServer
 from s3private_emulator.internet import Internet
 from s3private_emulator.log import Request, RequestLog
+from s3private_emulator.memory import Contents, Memory
 from s3private_emulator.network import Clouds, Network
 from s3private_emulator.ports import Ports
 from s3private_emulator.privatelink import PrivateLink
@@ -40,8 +41,8 @@ ACCOUNTS_HOST = "accounts.cloud.databricks.com"
 class Emulator:
     """A context manager: everything listens on 127.0.0.1 while inside, and nothing is left afterwards.
 
-    `delays`: those not named are immediate. `wildcards`: see `Network`. `state`: a folder in which the workspaces keep
-    what they know, and the ports are remembered, so that another emulator can go on with it; None: all is forgotten.
+    `delays`: those not named are immediate. `wildcards`: see `Network`. `state`: a folder in which the clouds and
+    the workspaces keep what they know, and the ports, so that another emulator goes on with it; None: all is forgotten.
     `environments`: where tasks of jobs get their Python from; None: each is built, and kept in `state`.
     """
 
@@ -77,13 +78,20 @@ class Emulator:
             authority = Authority(directory)
             self.ca_file = authority.ca_file
 
-            self.aws = Aws(self.world, self.delays, self.privatelink, self.log, self.faults)
-            self.account = Account(self.world, self.delays, self.privatelink, self.log, self.faults)
+            live = {"clock": self.clock, "delays": self.delays, "privatelink": self.privatelink, "world": self.world}
+            self._memory = Memory(self._state, live, self.world) if self._state is not None else None
+            kept = (self._memory.recall() if self._memory else None) or {}
+            self.privatelink.recall(kept.get("connections", {}))
+            self.aws = Aws(self.world, self.delays, self.privatelink, self.log, self.faults, kept.get("aws"))
+            self.account = Account(
+                self.world, self.delays, self.privatelink, self.log, self.faults, kept.get("account")
+            )
+            self._account_app = self._keeping(self.account.app)
             self._wire = Wire()
             running.callback(self._wire.close)
             self._ports = Ports(self._state)
-            self.aws_url = self.serve(self.aws.app, "amazonaws.com", "*.amazonaws.com")
-            self.account_url = self.serve(self.account.app, ACCOUNTS_HOST)
+            self.aws_url = self.serve(self._keeping(self.aws.app), "amazonaws.com", "*.amazonaws.com")
+            self.account_url = self.serve(self._account_app, ACCOUNTS_HOST)
             folder = self._state or directory
             built = self._environments or BuiltEnvironments(folder / "environments")
             self.workspaces = {seed.id: self._workspace(seed, folder, built) for seed in self.world.workspaces}
@@ -96,7 +104,7 @@ class Emulator:
                     region=self.world.region,
                     hop=self.aws.hop,
                     endpoint_views=lambda: endpoint_views(self.aws.cloud),
-                    endpoint_app=self.aws.endpoint_app,
+                    endpoint_app=lambda vpc_endpoint_id: self._keeping(self.aws.endpoint_app(vpc_endpoint_id)),
                     carried_names=self._carried_names,
                 ),
                 internet_port=self._listen(self.internet, authority.server(internet_names(self.world.region))).port,
@@ -129,6 +137,18 @@ class Emulator:
         for host in hosts:
             self.internet.serve(host, app)
         return self._listen(app, None).url
+
+    def _keeping(self, app: WSGIApplication) -> WSGIApplication:
+        return self._memory.keeping(app, self._contents) if self._memory else app
+
+    def _contents(self) -> Contents:
+        """What both clouds know at one moment: the account's lock first, as its requests take them."""
+        with self.account.lock, self.aws.cloud.lock:
+            return {
+                "connections": self.privatelink.contents(),
+                "aws": self.aws.contents(),
+                "account": self.account.contents(),
+            }
 
     def _serve_workspace(self, number: int) -> str:
         """On its own public host for serverless, and on a port that answers for the account too."""
@@ -219,7 +239,7 @@ class Emulator:
             environments=environments,
             log=self.log,
             vend=self.aws.session,
-            account=self.account.app,
+            account=self._account_app,
             service_principals=self.account.client_id_of,
             control_url=lambda: self.control_url,
         )

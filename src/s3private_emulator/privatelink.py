@@ -85,6 +85,13 @@ class PrivateLink:
         self._connections: dict[str, Connection] = {}
         self.expiry_seconds = expiry_seconds
 
+    def contents(self) -> dict[str, Connection]:
+        """Every connection, to be kept and given to `recall`."""
+        return dict(self._connections)
+
+    def recall(self, contents: dict[str, Connection]) -> None:
+        self._connections = contents
+
     def serve(self, lookup: ServiceLookup) -> None:
         """EC2's side tells how endpoint services are looked up."""
         self._lookup = lookup

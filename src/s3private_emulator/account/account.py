@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 from s3private_emulator.account.app import build_app
@@ -23,17 +25,33 @@ class Account:
     """app: the REST API of the account console's host, on any host name.
 
     What the methods hand out is the emulator's own, as it stands now: to be read, not written. They count no polls and
-    log no requests.
+    log no requests. `kept`: the `contents` of an earlier one, instead of an account with nothing in it.
     """
 
     def __init__(
-        self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog, faults: Faults | None = None
+        self,
+        world: World,
+        delays: Delays,
+        privatelink: PrivateLink,
+        log: RequestLog,
+        faults: Faults | None = None,
+        kept: dict[str, Any] | None = None,
     ) -> None:
         self._estate = Estate(world, delays, privatelink)
+        if kept:
+            self._estate.recall(kept)
         app = build_app(self._estate, log)
         self.app: WSGIApplication = FaultGate(
             app, faults=faults or Faults(), log=log, dialect=dialect_of(app), expire=self.expire_tokens
         )
+
+    @property
+    def lock(self) -> threading.RLock:
+        return self._estate.lock
+
+    def contents(self) -> dict[str, Any]:
+        """What it knows, to be kept and given to another as `kept`; while `lock` is held."""
+        return self._estate.contents()
 
     def carried_names(self, workspace_id: int) -> dict[str, str]:
         """Domain name, or `*.` pattern, -> endpoint service name, for what the workspace's serverless compute goes by.

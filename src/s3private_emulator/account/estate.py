@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from s3private_emulator.account.nccs import Nccs
 from s3private_emulator.account.oauth import ServicePrincipal, Tokens
@@ -14,6 +15,7 @@ from s3private_emulator.privatelink import PrivateLink
 from s3private_emulator.world import World
 
 PAGE_SIZE = 10
+KEPT = ("tokens", "nccs", "rules", "workspaces")
 
 
 class Estate:
@@ -27,3 +29,11 @@ class Estate:
         self.nccs = Nccs(self.account_id, wall)
         self.rules = Rules(self.account_id, delays, link, wall)
         self.workspaces = Workspaces(world, delays, wall, self.nccs)
+
+    def contents(self) -> dict[str, Any]:
+        """To be kept, in one piece, and given to `recall`."""
+        return {name: getattr(self, name) for name in KEPT}
+
+    def recall(self, contents: dict[str, Any]) -> None:
+        for name in KEPT:
+            setattr(self, name, contents[name])

@@ -6,7 +6,6 @@ https://docs.databricks.com/api/networking/v1/private-endpoint-rule.md
 
 from __future__ import annotations
 
-import itertools
 import re
 import uuid
 from collections.abc import Collection
@@ -16,6 +15,7 @@ from typing import Any
 from s3private_emulator.account.quotas import admit_ncc
 from s3private_emulator.account.refusals import does_not_exist, invalid, invalid_state
 from s3private_emulator.account.wall_clock import WallClock
+from s3private_emulator.serials import Serials
 
 NAME = re.compile(r"[0-9a-zA-Z-_]{3,30}")
 """https://docs.databricks.com/api/networking/v1/update-network-connectivity-config.md"""
@@ -37,7 +37,7 @@ class Nccs:
     def __init__(self, account_id: str, wall: WallClock) -> None:
         self._account_id = account_id
         self._wall = wall
-        self._serials = itertools.count(1)
+        self._serials = Serials()
         self._nccs: dict[str, NetworkConnectivityConfig] = {}
 
     def every(self) -> list[NetworkConnectivityConfig]:

@@ -7,7 +7,6 @@ https://docs.databricks.com/api/networking/v1/create-ncc-private-endpoint-rule.m
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import uuid
 from typing import Any
@@ -21,6 +20,7 @@ from s3private_emulator.account.service_names import parse_service_name
 from s3private_emulator.account.wall_clock import WallClock
 from s3private_emulator.delays import Delays, Takes
 from s3private_emulator.privatelink import NoSuchService, NotAllowed, PrivateLink
+from s3private_emulator.serials import Serials
 from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT
 
 DEACTIVATED_SECONDS = 24 * 3600.0
@@ -38,7 +38,7 @@ class Rules:
         self._delays = delays
         self._link = link
         self._wall = wall
-        self._serials = itertools.count(1)
+        self._serials = Serials()
         self._rules: dict[str, Rule] = {}
 
     def every(self) -> list[Rule]:

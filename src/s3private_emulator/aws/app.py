@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 from s3private_emulator.aws.cloud import Cloud
@@ -11,7 +12,7 @@ from s3private_emulator.aws.faulty import DIALECT
 from s3private_emulator.aws.front import Front, LoggedApp
 from s3private_emulator.aws.hop import Hop, examine
 from s3private_emulator.aws.s3 import S3
-from s3private_emulator.aws.seed import reset, seed
+from s3private_emulator.aws.seed import moto_contents, recall_moto, reset, seed
 from s3private_emulator.aws.services import view_of
 from s3private_emulator.delays import Delays
 from s3private_emulator.fault_gate import FaultGate
@@ -24,16 +25,28 @@ from s3private_emulator.world import World
 class Aws:
     """One lives at a time: making another forgets the one before, because moto's state is global.
 
-    app: every AWS API on any host name, and the public S3. credentials: the access keys that are valid.
+    app: every AWS API on any host name, and the public S3. credentials: the access keys that are valid. `kept`: the
+    `contents` of an earlier one, instead of the world before anybody provisions.
     """
 
     def __init__(
-        self, world: World, delays: Delays, privatelink: PrivateLink, log: RequestLog, faults: Faults | None = None
+        self,
+        world: World,
+        delays: Delays,
+        privatelink: PrivateLink,
+        log: RequestLog,
+        faults: Faults | None = None,
+        kept: dict[str, Any] | None = None,
     ) -> None:
         reset()
-        self.credentials = CredentialStore()
-        seed(world, self.credentials)
+        self.credentials: CredentialStore = kept["credentials"] if kept else CredentialStore()
+        if kept:
+            recall_moto(kept["moto"])
+        else:
+            seed(world, self.credentials)
         self.cloud = Cloud(world=world, delays=delays, privatelink=privatelink, log=log, credentials=self.credentials)
+        if kept:
+            self.cloud.recall(kept["cloud"])
         privatelink.serve(partial(view_of, self.cloud))
         self._moto_s3 = S3.moto()
         self.app: WSGIApplication = FaultGate(
@@ -43,6 +56,10 @@ class Aws:
             dialect=DIALECT,
             expire=self.credentials.expire_sessions,
         )
+
+    def contents(self) -> dict[str, Any]:
+        """What it knows, to be kept and given to another as `kept`; while `cloud.lock` is held."""
+        return {"credentials": self.credentials, "moto": moto_contents(), "cloud": self.cloud.contents()}
 
     def endpoint_app(self, vpc_endpoint_id: str) -> WSGIApplication:
         """S3 as seen through an interface endpoint: its policy applies, and it is the requests' `aws:SourceVpce`."""

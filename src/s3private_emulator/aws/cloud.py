@@ -6,11 +6,10 @@ One lock guards it all: the emulator serves a handful of clients, and a request 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
@@ -19,6 +18,7 @@ from s3private_emulator.aws.credentials import CredentialStore
 from s3private_emulator.delays import Delays, Transition
 from s3private_emulator.log import RequestLog
 from s3private_emulator.privatelink import PrivateLink
+from s3private_emulator.serials import Serials
 from s3private_emulator.world import World
 
 
@@ -195,7 +195,14 @@ class Cloud:
     credentials: CredentialStore
     lock: threading.RLock = field(default_factory=threading.RLock)
     _regions: dict[tuple[str, str], Region] = field(default_factory=dict)
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _numbers: Serials = field(default_factory=Serials)
+
+    def contents(self) -> dict[str, Any]:
+        """What it remembers, to be kept and given to `recall`."""
+        return {"regions": self._regions, "numbers": self._numbers}
+
+    def recall(self, contents: dict[str, Any]) -> None:
+        self._regions, self._numbers = contents["regions"], contents["numbers"]
 
     def region(self, account: str, name: str) -> Region:
         return self._regions.setdefault((account, name), Region(account=account, name=name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 from unittest.mock import patch
 
 from moto.core.base_backend import BackendDict
@@ -15,6 +16,8 @@ from moto.s3.models import s3_backends
 from s3private_emulator.aws.credentials import Credential, CredentialStore
 from s3private_emulator.world import World
 
+STORES: dict[str, dict[str, Any]] = {"ec2": ec2_backends, "iam": iam_backends, "s3": s3_backends}
+
 
 def reset() -> None:
     """moto keeps its state in module globals: nothing of an earlier Aws may be seen in the next."""
@@ -22,6 +25,17 @@ def reset() -> None:
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     BackendDict.reset()
     reset_model_data()
+
+
+def moto_contents() -> dict[str, Any]:
+    """Networks, roles and buckets as moto holds them, to be kept and given to `recall_moto`."""
+    return {name: {key: dict(regions) for key, regions in store.items()} for name, store in STORES.items()}
+
+
+def recall_moto(contents: dict[str, Any]) -> None:
+    for name, accounts in contents.items():
+        for account, regions in accounts.items():
+            STORES[name][account].update(regions)
 
 
 def seed(world: World, credentials: CredentialStore) -> None:

@@ -115,6 +115,7 @@ class Attempt:
             "host": compute.host,
             "token": self._token,
             "workspace_id": compute.workspace_id,
+            "emulator": os.getpid(),
             "result_file": str(self.folder / RESULT),
             "values_file": str(self.folder / VALUES),
         }

@@ -48,6 +48,7 @@ def once():
     print("the second time")
 
 def waits_for():
+    print(os.getpid(), flush=True)
     while not os.path.exists(sys.argv[1]):
         time.sleep(0.02)
 

@@ -122,14 +122,20 @@ class Ending:
 
 def main() -> int:
     task = json.loads(Path(os.environ["S3PRIVATE_EMULATOR_TASK"]).read_text(encoding="utf-8"))
-    # The emulator may be killed: a task must not go on without it.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _die_with(task["emulator"])
     # The runtime's stand-ins come last, so that a real pyspark in the environment wins.
     sys.path[:] = [*(entry for entry in sys.path if Path(entry or ".").resolve() != HERE), str(HERE)]
     with Ending(Path(task["result_file"])) as ending:
         KINDS[task["kind"]](task)
     return 1 if ending.failed else 0
+
+
+def _die_with(emulator: int) -> None:
+    """The emulator may be killed: a task must not go on without it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != emulator:
+        sys.exit("the emulator is gone")
 
 
 def _trace(error: BaseException) -> str:
