@@ -67,7 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--exports-file", type=Path, metavar="F", help="write the export lines to this file too")
     parser.add_argument(
-        "--state", type=Path, metavar="DIR", help="keep what the clouds know, and the ports, here for another start; forgotten"
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="keep what the clouds know here, for another start; forgotten",
     )
     args = parser.parse_args(argv)
     try:

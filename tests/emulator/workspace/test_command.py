@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from bundle.typed import COMMAND, needs_command
 from emulator.workspace.site import Site
 
-COMMAND = shutil.which("databricks")
-
-pytestmark = pytest.mark.skipif(
-    COMMAND is None,
-    reason="the databricks command (1.13 or later) is not on PATH: https://docs.databricks.com/dev-tools/cli/install",
-)
+pytestmark = needs_command
 
 BUNDLE = """
 bundle: {name: tiny, engine: direct}
