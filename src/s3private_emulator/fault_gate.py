@@ -82,14 +82,15 @@ class FaultGate:
             return self._stop(request, planned, start_response)
         if not request.writes and (old := self._past.stale(key)):
             reply, stale = old
-            self._faults.strike(stale)
+            if stale.fault is Fault.STALE:
+                self._faults.strike(stale)
             self._log.add(replace(request, status=reply.status))
             return reply.send(start_response)
         if planned is not None and planned.fault is Fault.EXPIRED:
             self._expire()
         if planned is not None and planned.fault is Fault.PAGED:
             environ[PAGE_SIZE] = planned.page_size
-        if planned is not None and planned.fault is Fault.STALE:
+        if planned is not None and (planned.fault is Fault.STALE or planned.reads):
             self._past.freeze(planned)
         reply = self._carry_out(environ)
         if not request.writes:
@@ -160,7 +161,7 @@ class _Past:
         with self._lock:
             self._planned = planned
             self._frozen = dict(self._last)
-            self._left = dict.fromkeys(self._frozen, planned.reads)
+            self._left = dict.fromkeys(self._frozen, planned.reads or 1)
 
     def stale(self, key: Key) -> tuple[Reply, Planned] | None:
         with self._lock:

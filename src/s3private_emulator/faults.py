@@ -37,7 +37,8 @@ class Fault(StrEnum):
     TIMEOUT = "timeout"
     """The effect is kept and nothing is answered for `seconds`; then the connection is closed."""
     STALE = "stale"
-    """After this write, reads that were asked before it are answered as they were then, `reads` times each."""
+    """After this write, reads that were asked before it are answered as they were then, `reads` times each. With
+    `reads`, so it is after every other fault that keeps the effect."""
     EXPIRED = "expired"
     """Sessions and tokens given out until now are no longer valid when this request comes."""
     KILLED_BEFORE = "killed-before"
@@ -65,7 +66,7 @@ class Planned:
     status: int = 0
     retry_after: str = ""
     """The header of that name, where the request is refused."""
-    reads: int = 1
+    reads: int = 0
     seconds: float = 75.0
     """Longer than a client of s3private waits for an answer."""
     pid: int = 0

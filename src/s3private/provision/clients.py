@@ -1,13 +1,14 @@
 """The only module that builds SDK clients, so that retries, regions and credentials are decided in one place.
 
 NCCs and private endpoint rules have no client token, and the Databricks SDK retries POSTs: `account_once` sends exactly
-one request (a retry budget of 1 s is the smallest that the SDK honours; 0 means its default of 300 s).
+one request. The SDK cannot be told so: it asks again until its budget is used up, so here every pause uses it up.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config as BotocoreConfig
 from databricks.sdk import AccountClient, WorkspaceClient
+from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.config import Config as DatabricksConfig
 from databricks.sdk.errors.base import DatabricksError
 
@@ -37,6 +39,20 @@ class SecretKeys:
     scope: str
     client_id_key: str
     client_secret_key: str
+
+
+class _OneAttempt(SdkClock):
+    """The SDK's clock for a client that asks once. A retry budget of 1 s, the smallest that the SDK honours, is not
+    enough: told `Retry-After: 0`, it asks again within it."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def time(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._ahead += 3600.0
 
 
 class Clients:
@@ -64,7 +80,7 @@ class Clients:
     @cached_property
     def account_once(self) -> AccountClient:
         """Sends a request exactly once."""
-        return self._account(retry_seconds=1)
+        return self._account(retry_seconds=1, clock=_OneAttempt())
 
     @cached_property
     def _data_account(self) -> boto3.Session:
@@ -95,7 +111,7 @@ class Clients:
             )
         return client_id, secret
 
-    def _account(self, *, retry_seconds: int) -> AccountClient:
+    def _account(self, *, retry_seconds: int, clock: SdkClock | None = None) -> AccountClient:
         client_id, secret = self._login
         return AccountClient(
             config=DatabricksConfig(
@@ -108,6 +124,7 @@ class Clients:
                 auth_type="oauth-m2m",
                 retry_timeout_seconds=retry_seconds,
                 http_timeout_seconds=60,
+                clock=clock,
                 product="s3private",
                 product_version="0.1.0",
             )

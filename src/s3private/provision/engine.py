@@ -121,6 +121,11 @@ class Step(ABC, Generic[R]):
     def delete(self, resource: R, found: Found) -> None:
         """Raises Remains, or StillInUse."""
 
+    def leftover(self, found: Found) -> R | None:
+        """What destroy has to delete. Differs from `find` where what must not be used may have to be removed: something
+        unfinished, or something that stands in a conflict."""
+        return self.find(found)
+
     def gone(self, resource: R | None) -> bool:
         """Whether nothing is left to delete."""
         return resource is None
@@ -208,6 +213,7 @@ class Clock(Protocol):
 
 Progress = Callable[[str], None]
 
+_MEANWHILE = "made meanwhile by another run, or by a request whose reply was lost"
 _SILENCE_SECONDS = 30.0
 """A wait says at least this often that it is still waiting."""
 _VISIBLE_SECONDS = 180.0
@@ -345,7 +351,7 @@ def destroy(
         resource = None
         try:
             with _platform(step, "find"):
-                resource = step.find(found)
+                resource = step.leftover(found)
         except NotFoundYet:
             resource = None  # what hangs on something absent is absent
         except Conflict as conflict:
@@ -399,6 +405,7 @@ class _Walk:
         reason = ""
         action = Action.KEEP
         mended: dict[str, float] = {}
+        refused, since = "", 0.0
         answer: Resource | None = None
         look = not (step.never_doubles and planned.action is Action.CREATE)
         while True:
@@ -416,19 +423,23 @@ class _Walk:
                             answer = step.create(found)
                         action, reason = Action.CREATE, "made"
                     except AlreadyThere as already:
+                        refused, reason = f"{step.title}: create: {already}", _MEANWHILE
+                    except PlatformError:
+                        # It may be refused because it is there; a refusal is believed only after looking again.
                         with _platform(step, "find"):
                             answer = step.find(found)
                         if answer is None:
-                            raise PlatformError(f"{step.title}: create: {already}") from already
-                        reason = "made meanwhile by another run"
-                    created = True
+                            raise
+                        reason = _MEANWHILE
+                    created, since = True, self.clock.now()
                     wait.restart()
                     continue
+                if refused and self.clock.now() - since >= _SAME_DRIFT_SECONDS:
+                    raise PlatformError(refused)
                 wait.once("not visible yet", _VISIBLE_SECONDS)
             elif drift is not None and drift not in mended:
                 self.progress(f"{step.title} {resource.short_id}: update: {drift}")
-                with _platform(step, "update"):
-                    answer = step.update(resource, found)
+                answer = self._update(step, resource, found, drift)
                 mended[drift] = self.clock.now()
                 # A resource that was made in this run is still a creation to its reader; one that `update` removed
                 # is made again.
@@ -451,14 +462,31 @@ class _Walk:
                 if action is not Action.KEEP or wait.said:
                     self.progress(f"{step.title} {resource.short_id}: {resource.detail or 'ready'}")
                 done = Action.KEEP if action is Action.WAIT else action
+                if done is Action.KEEP and planned.action is Action.CREATE:
+                    reason = _MEANWHILE
+                seen = (f"{step.title} {resource.short_id} was {reason}",) if reason == _MEANWHILE else ()
                 settled = Change(
                     step=step.title,
                     action=done,
                     id=resource.id,
                     reason=reason or resource.detail,
-                    notes=resource.notes,
+                    notes=(*resource.notes, *seen),
                 )
                 return settled, resource
+
+    @staticmethod
+    def _update(step: AnyStep, resource: Resource, found: Found, drift: str) -> Resource | None:
+        try:
+            with _platform(step, "update"):
+                updated: Resource | None = step.update(resource, found)
+                return updated
+        except PlatformError:
+            # Another run, or a request whose reply was lost, may have done it: then there is nothing to update.
+            with _platform(step, "find"):
+                seen: Resource | None = step.find(found)
+                if seen is None or step.drift(seen, found) == drift:
+                    raise
+                return seen
 
     def remove(self, step: AnyStep, resource: Resource, found: Found) -> Change:
         gone = Change(step=step.title, action=Action.DELETE, id=resource.id)
@@ -474,7 +502,12 @@ class _Walk:
                         step.delete(resource, found)
                     asked = True
                 with _platform(step, "find"):
-                    still = step.find(found)
+                    still = step.leftover(found)
+            except PlatformError:
+                # What another run, or a request whose reply was lost, has deleted cannot be deleted again.
+                if asked or not self._absent(step, resource, found):
+                    raise
+                return gone
             except Remains as remains:
                 self.progress(f"{step.title} {resource.short_id}: remains: {remains.reason}")
                 return replace(gone, action=Action.REMAINS, reason=remains.reason, until=remains.until)
@@ -486,6 +519,12 @@ class _Walk:
             if still is None or step.gone(still) or still.id != resource.id:
                 return gone
             wait.once(f"deleting: {still.detail}" if still.detail else "deleting", step.wait_seconds)
+
+    @staticmethod
+    def _absent(step: AnyStep, resource: Resource, found: Found) -> bool:
+        with _platform(step, "find"):
+            still = step.leftover(found)
+        return still is None or step.gone(still) or still.id != resource.id
 
 
 class _Wait:

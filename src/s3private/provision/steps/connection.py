@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from databricks.sdk.errors.platform import NotFound
+
+from s3private.errors import NotYet
 from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, Resource, State
@@ -14,6 +17,8 @@ from s3private.provision.steps.base import AccountStep, AwsStep
 from s3private.provision.steps.endpoint import raise_unsuccessful
 from s3private.provision.steps.endpoint_service import EndpointService
 from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig, PrivateEndpointRule
+
+_ACCEPTED = ("pending", "available")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +39,31 @@ class OwnConnection(AwsStep[AcceptedConnection]):
         self.account = clients.account
 
     def _rule_word(self, found: Found, rule: PrivateEndpointRule) -> str:
-        """The rule's state now: it was last read before the connection was accepted."""
+        """The rule's state now: it was last read before the connection was accepted. Raises NotYet."""
         if rule.word == "ESTABLISHED":
             return rule.word
         ncc = found[NetworkConnectivityConfig].id
-        state = self.account.network_connectivity.get_private_endpoint_rule(ncc, rule.id).connection_state
+        try:
+            state = self.account.network_connectivity.get_private_endpoint_rule(ncc, rule.id).connection_state
+        except NotFound as error:
+            raise NotYet(
+                f"private endpoint rule {rule.id} was deleted while this run waited, by another run or by hand: "
+                "run the same command again to go on"
+            ) from error
         return state.value if state else "in a state this SDK does not know"
+
+    def _states(self, service: str) -> dict[str, str]:
+        """Endpoint id -> AWS's word. Every customer of the region may have knocked, so there may be many pages."""
+        pages = self.ec2.get_paginator("describe_vpc_endpoint_connections").paginate(
+            Filters=[{"Name": "service-id", "Values": [service]}]
+        )
+        return {c["VpcEndpointId"]: c["VpcEndpointState"] for page in pages for c in page["VpcEndpointConnections"]}
 
     def find(self, found: Found) -> AcceptedConnection | None:
         service, rule = found[EndpointService].id, found[PrivateEndpointRule]
         if not rule.vpc_endpoint_id:
             return None
-        answer = self.ec2.describe_vpc_endpoint_connections(Filters=[{"Name": "service-id", "Values": [service]}])
-        states = {c["VpcEndpointId"]: c["VpcEndpointState"] for c in answer["VpcEndpointConnections"]}
+        states = self._states(service)
         strangers = tuple(
             f"endpoint service {service}: {stranger} is {word} and is not this path's: left as it is"
             for stranger, word in sorted(states.items())
@@ -56,7 +73,7 @@ class OwnConnection(AwsStep[AcceptedConnection]):
         word = own.lower()
         if word == "pendingacceptance":
             return None
-        rule_word = self._rule_word(found, rule) if word == "available" else rule.word
+        rule_word = self._rule_word(found, rule) if word in ("", "available") else rule.word
         if word == "available" and rule_word == "ESTABLISHED":
             state = State.READY
         elif word in ("", "pending", "available"):
@@ -76,12 +93,27 @@ class OwnConnection(AwsStep[AcceptedConnection]):
         )
         raise_unsuccessful(answer.get("Unsuccessful", []), "AcceptVpcEndpointConnections")
 
-    def gone(self, resource: AcceptedConnection | None) -> bool:
-        """A rejected connection stays listed until the platform deletes its endpoint."""
-        return resource is None or resource.detail.lower().startswith("rejected")
+    def leftover(self, found: Found) -> AcceptedConnection | None:
+        """The connections of the path's own rules, deactivated ones too, that would hold the endpoint service back.
+
+        That of a rule nobody has accepted yet goes with the rule, at once; rejected first, the rule would linger.
+        """
+        service = found[EndpointService]
+        states = self._states(service.id)
+        rules = self.account.network_connectivity.list_private_endpoint_rules(found[NetworkConnectivityConfig].id)
+        holding = {}
+        for rule in rules:
+            endpoint = rule.vpc_endpoint_id or ""
+            word = states.get(endpoint, "").lower()
+            holds = word in _ACCEPTED or (rule.deactivated and word == "pendingacceptance")
+            if holds and rule.endpoint_service == service.name:
+                holding[endpoint] = states[endpoint]
+        if not holding:
+            return None
+        return AcceptedConnection(id=", ".join(sorted(holding)), detail=", ".join(sorted(set(holding.values()))))
 
     def delete(self, resource: AcceptedConnection, found: Found) -> None:
         answer = self.ec2.reject_vpc_endpoint_connections(
-            ServiceId=found[EndpointService].id, VpcEndpointIds=[resource.id]
+            ServiceId=found[EndpointService].id, VpcEndpointIds=resource.id.split(", ")
         )
         raise_unsuccessful(answer.get("Unsuccessful", []), "RejectVpcEndpointConnections")

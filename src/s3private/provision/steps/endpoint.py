@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,10 @@ from botocore.exceptions import ClientError
 
 from s3private.errors import Conflict
 from s3private.provision.engine import Found, Resource, State, StillInUse
-from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
+from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code, refusing_doubles
 
 if TYPE_CHECKING:
-    from types_boto3_ec2.type_defs import IpPermissionTypeDef, VpcEndpointTypeDef
+    from types_boto3_ec2.type_defs import FilterTypeDef, IpPermissionTypeDef, VpcEndpointTypeDef
 
 HTTPS = 443
 
@@ -82,13 +83,20 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
         if given:
             groups = self.ec2.describe_security_groups(GroupIds=[given])["SecurityGroups"]
         else:
-            filters = self.by_tag(vpc=True)
+            # A VPC has one group of a name: the tag says whether it is ours.
+            filters: list[FilterTypeDef] = [
+                {"Name": "group-name", "Values": [self.config.resource_name]},
+                {"Name": "vpc-id", "Values": [self.config.vpc_id]},
+            ]
             groups = self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
         if not groups:
             return None
-        if len(groups) > 1:
-            raise Conflict(f"two security groups carry this path's tag: {', '.join(g['GroupId'] for g in groups)}")
         group = groups[0]
+        if not given and not self.is_ours(group.get("Tags", [])):
+            raise Conflict(
+                f"security group {self.config.resource_name} ({group['GroupId']}) exists without the tag "
+                f"{PATH_TAG}={self.config.name}: it is somebody else's; rename the path, or tag it if it is yours"
+            )
         cidrs = frozenset(
             block["CidrIp"]
             for rule in group.get("IpPermissions", [])
@@ -142,6 +150,8 @@ class InterfaceEndpoint(Resource):
     subnet_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
     private_dns: bool
+    doubles: tuple[str, ...] = ()
+    """Others with this path's tag that carry nothing, which two runs at once have made."""
 
     @property
     def bucket_host(self) -> str:
@@ -170,19 +180,56 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         alive = [e for e in seen if e["State"].lower() not in ("deleting", "deleted")]
         if not alive:
             return None
-        if len(alive) > 1:
-            ids = ", ".join(e["VpcEndpointId"] for e in alive)
-            raise Conflict(f"two interface endpoints carry this path's tag: {ids}")
-        return self._read(alive[0], ours=not given)
+        kept, *others = self._by_preference(alive)
+        doubles = tuple(other["VpcEndpointId"] for other in others)
+        return replace(self._read(kept, ours=not given), doubles=doubles)
+
+    def _by_preference(self, alive: Sequence[VpcEndpointTypeDef]) -> list[VpcEndpointTypeDef]:
+        """What the load balancer sends traffic to, then what works, then the oldest. Two runs at once may make two
+        endpoints: every run that sees both chooses alike, and what comes after the first carries nothing."""
+        if len(alive) == 1:
+            return list(alive)
+        registered = self._registered()
+        addresses = {one["VpcEndpointId"]: self._addresses(one) for one in alive}
+        carrying = [endpoint for endpoint, ips in addresses.items() if registered.intersection(ips)]
+        if len(carrying) > 1:
+            raise Conflict(
+                f"the interface endpoints {', '.join(carrying)} carry this path's tag, and the target group "
+                f"{self.config.resource_name} sends traffic to all of them: deregister and delete all but one"
+            )
+        return sorted(
+            alive,
+            key=lambda one: (
+                one["VpcEndpointId"] not in carrying,
+                one["State"].lower() not in ("available", "pending"),
+                one["CreationTimestamp"],
+                one["VpcEndpointId"],
+            ),
+        )
+
+    def _registered(self) -> set[str]:
+        """The addresses in the path's target group, which a later step makes."""
+        try:
+            group = self.elbv2.describe_target_groups(Names=[self.config.resource_name])["TargetGroups"][0]
+        except ClientError as error:
+            if error_code(error) == "TargetGroupNotFound":
+                return set()
+            raise
+        health = self.elbv2.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+        return {target["Target"]["Id"] for target in health if target["TargetHealth"].get("State") != "draining"}
+
+    def _addresses(self, seen: VpcEndpointTypeDef) -> tuple[str, ...]:
+        interfaces = seen.get("NetworkInterfaceIds")
+        if not interfaces:
+            return ()
+        described = self.ec2.describe_network_interfaces(NetworkInterfaceIds=interfaces)["NetworkInterfaces"]
+        return tuple(sorted(i["PrivateIpAddress"] for i in described))
 
     def _read(self, seen: VpcEndpointTypeDef, *, ours: bool) -> InterfaceEndpoint:
         word: str = seen["State"]
         state = {"available": State.READY, "pending": State.PENDING}.get(word.lower(), State.FAILED)
         names = [entry["DnsName"] for entry in seen.get("DnsEntries", [])]
-        ips: tuple[str, ...] = ()
-        if state is State.READY and (interfaces := seen.get("NetworkInterfaceIds")):
-            described = self.ec2.describe_network_interfaces(NetworkInterfaceIds=interfaces)["NetworkInterfaces"]
-            ips = tuple(sorted(i["PrivateIpAddress"] for i in described))
+        ips = self._addresses(seen) if state is State.READY else ()
         if state is State.READY and not (names and ips):
             state, word = State.PENDING, "available, without its DNS names or addresses yet"
         return InterfaceEndpoint(
@@ -213,6 +260,8 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         )
 
     def drift(self, resource: InterfaceEndpoint, found: Found) -> str | None:
+        if resource.doubles:
+            return f"{', '.join(resource.doubles)} too: made by another run at once, carries nothing: deleted"
         if not resource.ours or resource.state is not State.READY:
             return None
         return next(iter(self._differences(resource, found)), None)
@@ -236,11 +285,17 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         return different
 
     def update(self, resource: InterfaceEndpoint, found: Found) -> None:
+        if resource.doubles:
+            self._delete(resource.doubles)
+            return
         arguments = next(iter(self._differences(resource, found).values()))
         self.ec2.modify_vpc_endpoint(VpcEndpointId=resource.id, **arguments)
 
     def delete(self, resource: InterfaceEndpoint, found: Found) -> None:
-        answer = self.ec2.delete_vpc_endpoints(VpcEndpointIds=[resource.id])
+        self._delete((*resource.doubles, resource.id))
+
+    def _delete(self, ids: Sequence[str]) -> None:
+        answer = self.ec2.delete_vpc_endpoints(VpcEndpointIds=list(ids))
         raise_unsuccessful(answer.get("Unsuccessful", []), "DeleteVpcEndpoints")
 
 

@@ -7,7 +7,9 @@ https://docs.databricks.com/aws/en/security/network/serverless-network-security/
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -17,12 +19,17 @@ from s3private.provision.steps.base import AwsStep, error_code
 from s3private.provision.steps.endpoint import raise_unsuccessful
 from s3private.provision.steps.load_balancer import LoadBalancer
 
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import ServiceConfigurationTypeDef
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointService(Resource):
     name: str
     acceptance_required: bool
     load_balancers: tuple[str, ...]
+    doubles: tuple[str, ...] = ()
+    """Others with this path's tag that nobody has knocked at, which two runs at once have made."""
 
 
 class AcceptingService(AwsStep[EndpointService]):
@@ -35,9 +42,7 @@ class AcceptingService(AwsStep[EndpointService]):
         alive = [s for s in answer["ServiceConfigurations"] if s["ServiceState"].lower() not in ("deleting", "deleted")]
         if not alive:
             return None
-        if len(alive) > 1:
-            raise Conflict(f"two endpoint services carry this path's tag: {', '.join(s['ServiceId'] for s in alive)}")
-        seen = alive[0]
+        seen, *others = self._by_preference(alive)
         word = seen["ServiceState"]
         return EndpointService(
             id=seen["ServiceId"],
@@ -46,7 +51,22 @@ class AcceptingService(AwsStep[EndpointService]):
             name=seen["ServiceName"],
             acceptance_required=bool(seen.get("AcceptanceRequired")),
             load_balancers=tuple(seen.get("NetworkLoadBalancerArns", [])),
+            doubles=tuple(other["ServiceId"] for other in others),
         )
+
+    def _by_preference(self, alive: Sequence[ServiceConfigurationTypeDef]) -> list[ServiceConfigurationTypeDef]:
+        """What somebody has knocked at, then the lowest id. Two runs at once may make two services, if AWS lets them:
+        every run that sees both chooses alike, and AWS itself deletes none that has connections."""
+        if len(alive) == 1:
+            return list(alive)
+        every = self.ec2.get_paginator("describe_vpc_endpoint_connections").paginate()
+        knocked = {c["ServiceId"] for page in every for c in page["VpcEndpointConnections"]}
+        if len(both := [s["ServiceId"] for s in alive if s["ServiceId"] in knocked]) > 1:
+            raise Conflict(
+                f"the endpoint services {', '.join(both)} carry this path's tag, and all have connections: "
+                "reject those of all but one, and delete the services they were at"
+            )
+        return sorted(alive, key=lambda s: (s["ServiceId"] not in knocked, s["ServiceId"]))
 
     def create(self, found: Found) -> None:
         self.ec2.create_vpc_endpoint_service_configuration(
@@ -57,6 +77,8 @@ class AcceptingService(AwsStep[EndpointService]):
         )
 
     def drift(self, resource: EndpointService, found: Found) -> str | None:
+        if resource.doubles:
+            return f"{', '.join(resource.doubles)} too: made by another run at once, without connections: deleted"
         if resource.state is not State.READY:
             return None
         if not resource.acceptance_required:
@@ -66,7 +88,9 @@ class AcceptingService(AwsStep[EndpointService]):
         return None
 
     def update(self, resource: EndpointService, found: Found) -> None:
-        if not resource.acceptance_required:
+        if resource.doubles:
+            self._delete(resource.doubles)
+        elif not resource.acceptance_required:
             self.ec2.modify_vpc_endpoint_service_configuration(ServiceId=resource.id, AcceptanceRequired=True)
         else:
             self.ec2.modify_vpc_endpoint_service_configuration(
@@ -74,13 +98,16 @@ class AcceptingService(AwsStep[EndpointService]):
             )
 
     def delete(self, resource: EndpointService, found: Found) -> None:
-        answer = self.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[resource.id])
         try:
-            raise_unsuccessful(answer.get("Unsuccessful", []), "DeleteVpcEndpointServiceConfigurations")
+            self._delete((*resource.doubles, resource.id))
         except ClientError as error:
             if error_code(error) == "ExistingVpcEndpointConnections":
                 raise StillInUse(f"{self.refusal(error)}; reject the connections that are not this path's") from error
             raise
+
+    def _delete(self, ids: Sequence[str]) -> None:
+        answer = self.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=list(ids))
+        raise_unsuccessful(answer.get("Unsuccessful", []), "DeleteVpcEndpointServiceConfigurations")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,16 @@
 """The NCC and its private endpoint rule, on the Databricks account's side.
 
 A workspace has exactly one NCC, and binding another silently replaces it: where a workspace has one, that one is used.
-Neither object has a client token, so each create sends one request; a lost reply is answered by finding.
+Neither object has a client token, so each create sends one request; a lost reply is answered by finding. Two runs at
+once may still make two: each then finds both, keeps the same one, and deletes the other while nothing hangs on it.
 https://docs.databricks.com/aws/en/security/network/serverless-network-security/manage-private-endpoint-rules
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from databricks.sdk.errors import DeadlineExceeded, InternalError, TemporarilyUnavailable
 from databricks.sdk.errors.platform import BadRequest, NotFound, ResourceConflict, TooManyRequests
@@ -20,6 +21,9 @@ from databricks.sdk.service.settings import (
     NccPrivateEndpointRule,
     NetworkConnectivityConfiguration,
     UpdatePrivateEndpointRule,
+)
+from databricks.sdk.service.settings import (
+    CustomerFacingNetworkConnectivityConfigAwsPrivateEndpointRule as AwsPrivateEndpointRule,
 )
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import Timeout
@@ -95,6 +99,8 @@ class GivenWorkspaces(AccountStep[Workspaces]):
 @dataclass(frozen=True, kw_only=True)
 class NetworkConnectivityConfig(Resource):
     name: str
+    doubles: tuple[str, ...] = ()
+    """Empty NCCs of the same name and region, which two runs at once have made."""
 
 
 class OneNcc(AccountStep[NetworkConnectivityConfig]):
@@ -116,17 +122,31 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
             pairs = ", ".join(f"{number}: {ncc}" for ncc, number in bound.items())
             raise Conflict(f"the workspaces are attached to different NCCs ({pairs}): make one path for each NCC")
         wanted = given or next(iter(bound), None)
-        seen = self._get(wanted) if wanted else self._by_name()
+        seen, doubles = (self._get(given), ()) if given else self._ours(bound=wanted)
         if seen is None:
             return None
         if seen.region != self.config.region:
             raise Conflict(f"NCC {seen.network_connectivity_config_id} is in {seen.region}, not {self.config.region}")
+        return self._read(seen, doubles)
+
+    def leftover(self, found: Found) -> NetworkConnectivityConfig | None:
+        """The NCC that holds the path's rule, whatever NCC the workspaces have been switched to since."""
+        service = found.get(EndpointService)
+        if self.config.ncc_id or service is None:
+            return self.find(found)
+        for ncc in self.account.network_connectivity.list_network_connectivity_configurations():
+            if any(rule.endpoint_service == service.name for rule in _rules(ncc)):
+                return self._read(ncc, ())
+        return self.find(found)
+
+    def _read(self, seen: NetworkConnectivityConfiguration, doubles: tuple[str, ...]) -> NetworkConnectivityConfig:
         name = seen.name or ""
         return NetworkConnectivityConfig(
             id=seen.network_connectivity_config_id or "",
             detail=name,
             name=name,
-            ours=not given and name == self.config.resource_name,
+            ours=not self.config.ncc_id and name == self.config.resource_name,
+            doubles=doubles,
         )
 
     def _get(self, ncc_id: str) -> NetworkConnectivityConfiguration:
@@ -135,13 +155,31 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         except NotFound as error:
             raise Conflict(f"databricks.ncc_id: there is no NCC {ncc_id} in the account") from error
 
-    def _by_name(self) -> NetworkConnectivityConfiguration | None:
-        every = self.account.network_connectivity.list_network_connectivity_configurations()
-        named = [n for n in every if n.name == self.config.resource_name and n.region == self.config.region]
-        if len(named) > 1:
-            ids = ", ".join(str(n.network_connectivity_config_id) for n in named)
-            raise Conflict(f"two NCCs are named {self.config.resource_name}: {ids}; name one in databricks.ncc_id")
-        return named[0] if named else None
+    def _ours(self, bound: str | None) -> tuple[NetworkConnectivityConfiguration | None, tuple[str, ...]]:
+        """The NCC that the workspaces have, else the one of the path's name; and what of that name is double and empty.
+
+        Of two, the one with rules is kept, else the older: every run that sees both chooses alike.
+        """
+        every = list(self.account.network_connectivity.list_network_connectivity_configurations())
+        named = sorted(
+            (n for n in every if n.name == self.config.resource_name and n.region == self.config.region),
+            key=lambda ncc: (not _rules(ncc), ncc.creation_time or 0, ncc.network_connectivity_config_id or ""),
+        )
+        if bound:
+            kept = next((n for n in every if n.network_connectivity_config_id == bound), None) or self._get(bound)
+            if kept.name != self.config.resource_name:
+                return kept, ()
+        elif named:
+            kept = named[0]
+        else:
+            return None, ()
+        others = [n for n in named if n.network_connectivity_config_id != kept.network_connectivity_config_id]
+        if in_use := [str(n.network_connectivity_config_id) for n in others if _rules(n)]:
+            raise Conflict(
+                f"several NCCs are named {self.config.resource_name} and have rules: "
+                f"{kept.network_connectivity_config_id}, {', '.join(in_use)}; name one in databricks.ncc_id"
+            )
+        return kept, tuple(str(n.network_connectivity_config_id) for n in others)
 
     def create(self, found: Found) -> None:
         if self.config.ncc_id:
@@ -150,16 +188,36 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         api = self.account_once.network_connectivity
         send_once(lambda: api.create_network_connectivity_configuration(wanted))
 
+    def drift(self, resource: NetworkConnectivityConfig, found: Found) -> str | None:
+        if not resource.doubles:
+            return None
+        return f"{', '.join(resource.doubles)} of the same name: made by another run at once, and empty: deleted"
+
+    def update(self, resource: NetworkConnectivityConfig, found: Found) -> None:
+        """Databricks refuses to delete one that a rule or a workspace hangs on, whatever was seen before."""
+        self._delete(resource.doubles[0])
+
     def delete(self, resource: NetworkConnectivityConfig, found: Found) -> None:
         try:
-            self.account.network_connectivity.delete_network_connectivity_configuration(resource.id)
-        except NotFound:
-            return
+            for ncc_id in (*resource.doubles, resource.id):
+                self._delete(ncc_id)
         except (BadRequest, ResourceConflict) as error:
             raise Remains(
                 f"Databricks keeps it: {error}",
                 "no workspace is attached to it (attach them to another NCC) and its deactivated rules are gone",
             ) from error
+
+    def _delete(self, ncc_id: str) -> None:
+        try:
+            self.account.network_connectivity.delete_network_connectivity_configuration(ncc_id)
+        except NotFound:
+            return
+
+
+def _rules(ncc: NetworkConnectivityConfiguration) -> list[AwsPrivateEndpointRule]:
+    """Deactivated ones too."""
+    targets = ncc.egress_config.target_rules if ncc.egress_config else None
+    return list((targets and targets.aws_private_endpoint_rules) or [])
 
 
 _NEVER_LIVED = ("CREATE_FAILED", "EXPIRED")
@@ -171,8 +229,32 @@ _ALIVE = ("PENDING", "ESTABLISHED")
 class PrivateEndpointRule(Resource):
     vpc_endpoint_id: str
     domain_names: tuple[str, ...]
+    doubles: tuple[str, ...]
+    """Other rules to the same endpoint service that carry nothing, which two runs at once have made."""
     word: str
     """CREATING, PENDING, ESTABLISHED, REJECTED, DISCONNECTED, EXPIRED, CREATE_FAILED; empty for one the SDK lacks."""
+
+
+def _word(rule: NccPrivateEndpointRule) -> str:
+    return rule.connection_state.value if rule.connection_state else ""
+
+
+def _preference(rule: NccPrivateEndpointRule) -> tuple[bool, bool, int, str]:
+    """Which of several rules to one service is kept: what carries traffic, then what may yet, then the oldest. Every
+    run that sees the same rules chooses alike."""
+    word = _word(rule)
+    return word != "ESTABLISHED", word not in ("", "CREATING", *_ALIVE), rule.creation_time or 0, rule.rule_id or ""
+
+
+def _kept_until(deactivated: Sequence[NccPrivateEndpointRule]) -> str:
+    """One day by the API's page, up to seven by the account console's.
+    https://docs.databricks.com/api/networking/v1/delete-ncc-private-endpoint-rule.md"""
+    at = max((rule.deactivated_at or 0 for rule in deactivated), default=0)
+    if not at:
+        return "one to seven days from now"
+    gone = datetime.fromtimestamp(at / 1000, UTC)
+    first, last = (f"{gone + timedelta(days=days):%Y-%m-%d}" for days in (1, 7))
+    return f"between {first} and {last}"
 
 
 class RuleToService(AccountStep[PrivateEndpointRule]):
@@ -197,13 +279,29 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
                 )
         if not ours:
             return None
-        if len(ours) > 1:
-            ids = ", ".join(str(r.rule_id) for r in ours)
-            raise Conflict(f"two rules of the NCC lead to {service}: {ids}; delete the one that is not ESTABLISHED")
-        return self._read(ours[0])
+        kept, *others = sorted(ours, key=_preference)
+        if carrying := [str(r.rule_id) for r in others if _word(r) == "ESTABLISHED"]:
+            raise Conflict(
+                f"several rules of the NCC are ESTABLISHED to {service}: {kept.rule_id}, {', '.join(carrying)}; "
+                "delete all but one"
+            )
+        rule = self._read(kept, doubles=tuple(str(r.rule_id) for r in others if _word(r) != "CREATING"))
+        if any(_word(r) == "CREATING" for r in others):
+            # Deleted now it would linger for days; once it is PENDING it goes at once.
+            return replace(rule, state=State.PENDING, detail="another run's rule to the same service is being created")
+        return rule
 
-    def _read(self, rule: NccPrivateEndpointRule) -> PrivateEndpointRule:
-        word = rule.connection_state.value if rule.connection_state else ""
+    def leftover(self, found: Found) -> PrivateEndpointRule | None:
+        """Without what makes a rule unusable: it is to go."""
+        service = found[EndpointService].name
+        ours = [r for r in self.rules(found) if r.endpoint_service == service and not r.deactivated]
+        if not ours:
+            return None
+        kept, *others = sorted(ours, key=_preference)
+        return self._read(kept, doubles=tuple(str(r.rule_id) for r in others))
+
+    def _read(self, rule: NccPrivateEndpointRule, doubles: tuple[str, ...]) -> PrivateEndpointRule:
+        word = _word(rule)
         endpoint = rule.vpc_endpoint_id or ""
         if word in _ALIVE and endpoint:
             state = State.READY
@@ -222,6 +320,7 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
             detail=detail,
             vpc_endpoint_id=endpoint,
             domain_names=tuple(rule.domain_names or []),
+            doubles=doubles,
             word=word,
         )
 
@@ -236,6 +335,8 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
         send_once(lambda: self.account_once.network_connectivity.create_private_endpoint_rule(ncc, wanted))
 
     def drift(self, resource: PrivateEndpointRule, found: Found) -> str | None:
+        if resource.doubles:
+            return f"{', '.join(resource.doubles)} to the same service: made by another run at once: deleted"
         if resource.word in _NEVER_LIVED:
             return f"{resource.detail}; it never carried traffic: deleted and made anew"
         if resource.state is State.FAILED:
@@ -246,8 +347,11 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
         return None
 
     def update(self, resource: PrivateEndpointRule, found: Found) -> None:
+        if resource.doubles:
+            self._delete(resource.doubles[0], found)
+            return
         if resource.word in _NEVER_LIVED:
-            self._delete(resource, found)
+            self._delete(resource.id, found)
             return
         self.account.network_connectivity.update_private_endpoint_rule(
             found[NetworkConnectivityConfig].id,
@@ -257,16 +361,16 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
         )
 
     def delete(self, resource: PrivateEndpointRule, found: Found) -> None:
-        answer = self._delete(resource, found)
-        if answer is not None and answer.deactivated:
+        answers = [self._delete(rule_id, found) for rule_id in (*resource.doubles, resource.id)]
+        kept = [answer for answer in answers if answer is not None and answer.deactivated]
+        if kept:
             raise Remains(
-                "Databricks has deactivated it and removes it later; it carries nothing any more",
-                "one to seven days from now",
+                "Databricks has deactivated it and removes it later; it carries nothing any more", _kept_until(kept)
             )
 
-    def _delete(self, resource: PrivateEndpointRule, found: Found) -> Any:
+    def _delete(self, rule_id: str, found: Found) -> NccPrivateEndpointRule | None:
         ncc = found[NetworkConnectivityConfig].id
         try:
-            return self.account.network_connectivity.delete_private_endpoint_rule(ncc, resource.id)
+            return self.account.network_connectivity.delete_private_endpoint_rule(ncc, rule_id)
         except NotFound:
             return None

@@ -1,0 +1,138 @@
+"""What is interrupted: building a path, mending one that was changed by hand, taking one away.
+
+Each ends in words: what is wrong, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from databricks.sdk.service.settings import UpdatePrivateEndpointRule
+
+from emulated.ground import Ground
+from emulated.inspection import count, not_settled
+from emulated.interruptions import Interrupted, Write, world, writes
+from s3private.provision.engine import Outcome
+from s3private_emulator.faults import Fault, Planned
+
+
+def break_by_hand(ground: Ground) -> None:
+    """Change everything that the path owns and can mend in place."""
+    ec2, elbv2, account = ground.clients.ec2, ground.clients.elbv2, ground.clients.account
+    [group] = [g for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] != "default"]
+    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"][:1])
+    [endpoint] = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], ResetPolicy=True)
+    [balancer] = elbv2.describe_load_balancers()["LoadBalancers"]
+    arn = balancer["LoadBalancerArn"]
+    elbv2.set_security_groups(
+        LoadBalancerArn=arn,
+        SecurityGroups=balancer["SecurityGroups"],
+        EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic="on",
+    )
+    elbv2.modify_load_balancer_attributes(
+        LoadBalancerArn=arn, Attributes=[{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
+    )
+    elbv2.set_subnets(LoadBalancerArn=arn, Subnets=list(ground.config.subnet_ids[:1]))
+    pool = elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
+    first = elbv2.describe_target_health(TargetGroupArn=pool)["TargetHealthDescriptions"][0]["Target"]["Id"]
+    elbv2.deregister_targets(TargetGroupArn=pool, Targets=[{"Id": first}])
+    elbv2.register_targets(TargetGroupArn=pool, Targets=[{"Id": "10.20.1.200"}])
+    other = elbv2.create_target_group(
+        Name="by-hand", Protocol="TCP", Port=443, VpcId=ground.config.vpc_id, TargetType="ip"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    [listener] = elbv2.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    elbv2.modify_listener(
+        ListenerArn=listener["ListenerArn"], DefaultActions=[{"Type": "forward", "TargetGroupArn": other}]
+    )
+    elbv2.modify_listener_attributes(
+        ListenerArn=listener["ListenerArn"], Attributes=[{"Key": "tcp.idle_timeout.seconds", "Value": "60"}]
+    )
+    [service] = ec2.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"]
+    ec2.modify_vpc_endpoint_service_configuration(ServiceId=service["ServiceId"], AcceptanceRequired=False)
+    [rule] = ground.emulator.account.rules()
+    account.network_connectivity.update_private_endpoint_rule(
+        rule.ncc_id, rule.id, UpdatePrivateEndpointRule(domain_names=["elsewhere.example.com"]), "domain_names"
+    )
+
+
+def _tidy(ground: Ground) -> None:
+    """What was made by hand goes by hand."""
+    elbv2 = ground.clients.elbv2
+    for group in elbv2.describe_target_groups()["TargetGroups"]:
+        if group["TargetGroupName"] == "by-hand":
+            elbv2.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`prepare` comes before the fault is planned, `act` is what is interrupted, `wrong` looks at the end."""
+
+    workspaces: str | None
+    prepare: Callable[[Interrupted], None]
+    act: Callable[[Interrupted, Planned | None], None]
+    wrong: Callable[[Interrupted, int], str]
+
+    def clean(self, directory: Path) -> list[Write]:
+        """The writes of an uninterrupted run."""
+        with world(directory, workspaces=self.workspaces) as run:
+            self.prepare(run)
+            mark = run.ground.emulator.log.mark()
+            self.act(run, None)
+            found = writes(run.ground.emulator, mark)
+            assert (said := self.wrong(run, 0)) == "", said
+            return found
+
+    def interrupted(self, directory: Path, planned: Planned) -> str:
+        with world(directory, workspaces=self.workspaces) as run:
+            self.prepare(run)
+            run.ground.emulator.faults.add(planned)
+            self.act(run, planned)
+            return self.wrong(run, planned.reads)
+
+
+def _provision(run: Interrupted, planned: Planned | None) -> None:
+    report = run.run(run.ground.provision)
+    if planned is not None and planned.fault is Fault.ERROR and planned.status == 403:
+        assert report is not None
+        assert (report.outcome, planned.code in report.message) == (Outcome.FAILED, True), report.message
+    run.until_settled(run.ground.provision, runs=2)
+
+
+def _not_settled(run: Interrupted, stale: int) -> str:
+    # A read that is still stale shows what is no more.
+    plans = [run.ground.plan() for _ in range(1 + stale)]
+    if plans[-1].outcome is not Outcome.SETTLED:
+        return f"plan still says {[(c.step, c.action.value, c.reason) for c in plans[-1].pending]}"
+    _tidy(run.ground)
+    return not_settled(run.ground)
+
+
+def _built(run: Interrupted) -> None:
+    run.until_settled(run.ground.provision, runs=1)
+
+
+def _broken(run: Interrupted) -> None:
+    _built(run)
+    break_by_hand(run.ground)
+
+
+def _destroy(run: Interrupted, planned: Planned | None) -> None:
+    run.remove(again=0 if planned is None else 1)
+
+
+def _left(run: Interrupted, _stale: int) -> str:
+    last = run.reports[-1]
+    if last.outcome is not Outcome.SETTLED:
+        return f"the last destroy ended {last.outcome.value}: {last.message}"
+    left = count(run.ground.emulator)
+    return f"left: {left}" if left else ""
+
+
+SCENARIOS = {
+    "provision": Scenario(None, lambda _run: None, _provision, _not_settled),
+    "mend": Scenario(None, _broken, _provision, _not_settled),
+    "destroy": Scenario("[]", _built, _destroy, _left),
+}
