@@ -166,6 +166,14 @@ class HandedConnection(OwnConnection):
         seen = super().find(found)
         return replace(seen, detail=seen.detail.partition(",")[0]) if seen is not None else None
 
+    def leftover(self, found: Found) -> AcceptedConnection | None:
+        """The other side's rules cannot be asked for: what was handed over is ours to reject, accepted or not."""
+        endpoint = found[PrivateEndpointRule].vpc_endpoint_id
+        word = self._states(found[EndpointService].id).get(endpoint, "")
+        if word.lower() not in ("pendingacceptance", "pending", "available"):
+            return None
+        return AcceptedConnection(id=endpoint, detail=word)
+
 
 class EstablishedRule(AccountStep[AcceptedConnection]):
     """The Databricks side's view of the acceptance."""

@@ -229,7 +229,7 @@ _ALIVE = ("PENDING", "ESTABLISHED")
 class PrivateEndpointRule(Resource):
     vpc_endpoint_id: str
     domain_names: tuple[str, ...]
-    doubles: tuple[str, ...]
+    doubles: tuple[str, ...] = ()
     """Other rules to the same endpoint service that carry nothing, which two runs at once have made."""
     word: str
     """CREATING, PENDING, ESTABLISHED, REJECTED, DISCONNECTED, EXPIRED, CREATE_FAILED; empty for one the SDK lacks."""
