@@ -30,6 +30,7 @@ class Resource:
 
     detail: the platform's own word for its state. ours: made by this path, and so deleted with it.
     notes: what a person should know although nothing needs doing, such as a stranger's pending connection.
+    doubles: the ids of others of its kind that carry nothing, made by two runs at once; `update` deletes them.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Resource:
     detail: str = ""
     ours: bool = True
     notes: tuple[str, ...] = ()
+    doubles: tuple[str, ...] = ()
 
     @property
     def short_id(self) -> str:
@@ -406,6 +408,7 @@ class _Walk:
         action = Action.KEEP
         mended: dict[str, float] = {}
         refused, since = "", 0.0
+        seen: list[str] = []
         answer: Resource | None = None
         look = not (step.never_doubles and planned.action is Action.CREATE)
         while True:
@@ -439,6 +442,7 @@ class _Walk:
                 wait.once("not visible yet", _VISIBLE_SECONDS)
             elif drift is not None and drift not in mended:
                 self.progress(f"{step.title} {resource.short_id}: update: {drift}")
+                seen += [f"{step.title} {double} was made by another run at once" for double in resource.doubles]
                 answer = self._update(step, resource, found, drift)
                 mended[drift] = self.clock.now()
                 # A resource that was made in this run is still a creation to its reader; one that `update` removed
@@ -464,7 +468,8 @@ class _Walk:
                 done = Action.KEEP if action is Action.WAIT else action
                 if done is Action.KEEP and planned.action is Action.CREATE:
                     reason = _MEANWHILE
-                seen = (f"{step.title} {resource.short_id} was {reason}",) if reason == _MEANWHILE else ()
+                if reason == _MEANWHILE:
+                    seen.append(f"{step.title} {resource.short_id} was {reason}")
                 settled = Change(
                     step=step.title,
                     action=done,
@@ -483,10 +488,10 @@ class _Walk:
         except PlatformError:
             # Another run, or a request whose reply was lost, may have done it: then there is nothing to update.
             with _platform(step, "find"):
-                seen: Resource | None = step.find(found)
-                if seen is None or step.drift(seen, found) == drift:
+                now: Resource | None = step.find(found)
+                if now is None or step.drift(now, found) == drift:
                     raise
-                return seen
+                return now
 
     def remove(self, step: AnyStep, resource: Resource, found: Found) -> Change:
         gone = Change(step=step.title, action=Action.DELETE, id=resource.id)

@@ -150,8 +150,6 @@ class InterfaceEndpoint(Resource):
     subnet_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
     private_dns: bool
-    doubles: tuple[str, ...] = ()
-    """Others with this path's tag that carry nothing, which two runs at once have made."""
 
     @property
     def bucket_host(self) -> str:
@@ -222,7 +220,13 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         interfaces = seen.get("NetworkInterfaceIds")
         if not interfaces:
             return ()
-        described = self.ec2.describe_network_interfaces(NetworkInterfaceIds=interfaces)["NetworkInterfaces"]
+        try:
+            described = self.ec2.describe_network_interfaces(NetworkInterfaceIds=interfaces)["NetworkInterfaces"]
+        except ClientError as error:
+            # Deleted since the endpoint was read, as another run does with a double.
+            if error_code(error) == "InvalidNetworkInterfaceID.NotFound":
+                return ()
+            raise
         return tuple(sorted(i["PrivateIpAddress"] for i in described))
 
     def _read(self, seen: VpcEndpointTypeDef, *, ours: bool) -> InterfaceEndpoint:

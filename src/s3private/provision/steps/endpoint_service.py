@@ -28,8 +28,6 @@ class EndpointService(Resource):
     name: str
     acceptance_required: bool
     load_balancers: tuple[str, ...]
-    doubles: tuple[str, ...] = ()
-    """Others with this path's tag that nobody has knocked at, which two runs at once have made."""
 
 
 class AcceptingService(AwsStep[EndpointService]):

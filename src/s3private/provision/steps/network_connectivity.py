@@ -99,8 +99,6 @@ class GivenWorkspaces(AccountStep[Workspaces]):
 @dataclass(frozen=True, kw_only=True)
 class NetworkConnectivityConfig(Resource):
     name: str
-    doubles: tuple[str, ...] = ()
-    """Empty NCCs of the same name and region, which two runs at once have made."""
 
 
 class OneNcc(AccountStep[NetworkConnectivityConfig]):
@@ -229,8 +227,6 @@ _ALIVE = ("PENDING", "ESTABLISHED")
 class PrivateEndpointRule(Resource):
     vpc_endpoint_id: str
     domain_names: tuple[str, ...]
-    doubles: tuple[str, ...] = ()
-    """Other rules to the same endpoint service that carry nothing, which two runs at once have made."""
     word: str
     """CREATING, PENDING, ESTABLISHED, REJECTED, DISCONNECTED, EXPIRED, CREATE_FAILED; empty for one the SDK lacks."""
 
