@@ -100,8 +100,24 @@ class AcceptingService(AwsStep[EndpointService]):
             self._delete((*resource.doubles, resource.id))
         except ClientError as error:
             if error_code(error) == "ExistingVpcEndpointConnections":
-                raise StillInUse(f"{self.refusal(error)}; reject the connections that are not this path's") from error
+                raise StillInUse(f"{self.refusal(error)} {self._connected(resource.id)}") from error
             raise
+
+    def _connected(self, service: str) -> str:
+        """Who holds the service, and what a person can do about it: strangers are not this path's to reject."""
+        pages = self.ec2.get_paginator("describe_vpc_endpoint_connections").paginate(
+            Filters=[{"Name": "service-id", "Values": [service]}]
+        )
+        holding = sorted(
+            f"{c['VpcEndpointId']} ({c['VpcEndpointState']})"
+            for page in pages
+            for c in page["VpcEndpointConnections"]
+            if c["VpcEndpointState"].lower() in ("pendingacceptance", "pending", "available")
+        )
+        return (
+            f"{', '.join(holding) or 'none seen'}; not this path's to reject: "
+            f"aws ec2 reject-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids <id>"
+        )
 
     def _delete(self, ids: Sequence[str]) -> None:
         answer = self.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=list(ids))

@@ -128,13 +128,17 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         return self._read(seen, doubles)
 
     def leftover(self, found: Found) -> NetworkConnectivityConfig | None:
-        """The NCC that holds the path's rule, whatever NCC the workspaces have been switched to since."""
-        service = found.get(EndpointService)
-        if self.config.ncc_id or service is None:
+        """The NCC that holds the path's rule, else the one of its name, whatever NCC the workspaces have by now."""
+        if self.config.ncc_id:
             return self.find(found)
-        for ncc in self.account.network_connectivity.list_network_connectivity_configurations():
-            if any(rule.endpoint_service == service.name for rule in _rules(ncc)):
+        service = found.get(EndpointService)
+        every = list(self.account.network_connectivity.list_network_connectivity_configurations())
+        for ncc in every:
+            if service is not None and any(rule.endpoint_service == service.name for rule in _rules(ncc)):
                 return self._read(ncc, ())
+        named = [n for n in every if n.name == self.config.resource_name and n.region == self.config.region]
+        if named:
+            return self._read(named[0], tuple(str(n.network_connectivity_config_id) for n in named[1:]))
         return self.find(found)
 
     def _read(self, seen: NetworkConnectivityConfiguration, doubles: tuple[str, ...]) -> NetworkConnectivityConfig:

@@ -1,0 +1,196 @@
+"""Destroy goes on past what the platform keeps, never touches what it did not make, and finishes when run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emulated.inspection import connections, count, not_settled
+from emulated.interruptions import DAY, WAYS, Interrupted, world
+from s3private.provision.engine import Action, Outcome
+from s3private_emulator.clock import HandClock
+from s3private_emulator.delays import Delay, Takes
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import IpRangeTypeDef
+
+WORKSPACE, OTHER_WORKSPACE = 1001001001001001, 1001001001001002
+DELETE_RULE = ("account:DELETE network-connectivity-configs/{ncc_id}/private-endpoint-rules/{rule_id}", 1)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Interrupted]:
+    with world(tmp_path) as run:
+        yield run
+
+
+def remaining(run: Interrupted) -> dict[str, str]:
+    """Step -> until, of what the last report says remains."""
+    return {c.step: c.until for c in run.reports[-1].changes if c.action is Action.REMAINS}
+
+
+def wait_a_day(run: Interrupted) -> None:
+    clock = run.ground.emulator.clock
+    assert isinstance(clock, HandClock)
+    clock.advance(DAY)
+
+
+def test_what_remains_says_why_and_until_when_and_a_later_run_finishes(tmp_path: Path) -> None:
+    with world(tmp_path, workspaces="[]") as run:
+        run.until_settled(run.ground.provision, runs=1)
+        first = run.run(run.ground.destroy)
+        assert first is not None
+        assert first.outcome is Outcome.RUN_AGAIN
+        assert set(remaining(run)) == {"private endpoint rule", "network connectivity config"}
+        assert remaining(run)["private endpoint rule"].startswith("between 20")
+        assert all(c.reason for c in run.reports[-1].changes if c.action is Action.REMAINS)
+        assert set(count(run.ground.emulator)) == {"NCCs", "rules"}
+        wait_a_day(run)
+        run.run(run.ground.destroy)
+        assert run.reports[-1].outcome is Outcome.SETTLED
+        assert count(run.ground.emulator) == {}
+
+
+def test_provision_works_while_a_deactivated_rule_still_sits_on_the_same_service(run: Interrupted) -> None:
+    """Destroy was killed when the rule was gone and the service was not: the old endpoint is still there."""
+    run.until_settled(run.ground.provision, runs=1)
+    run.ground.emulator.faults.add(WAYS["killed after"](DELETE_RULE))
+    assert run.run(run.ground.destroy) is None
+    run.until_settled(run.ground.provision, runs=1)
+    emulator = run.ground.emulator
+    assert sorted(c.state.value for c in connections(emulator)) == ["available", "rejected"]
+    assert [(rule.state, rule.deactivated) for rule in emulator.account.rules()] == [
+        ("DISCONNECTED", True),
+        ("ESTABLISHED", False),
+    ]
+    wait_a_day(run)
+    assert run.ground.plan().outcome is Outcome.SETTLED
+    assert not_settled(run.ground) == ""
+
+
+def test_the_connection_of_a_rule_that_hands_deactivated_does_not_hold_the_service(tmp_path: Path) -> None:
+    with world(tmp_path, workspaces="[]") as run:
+        run.until_settled(run.ground.provision, runs=1)
+        [rule] = run.ground.emulator.account.rules()
+        run.ground.clients.account.network_connectivity.delete_private_endpoint_rule(rule.ncc_id, rule.id)
+        run.run(run.ground.destroy)
+        assert set(count(run.ground.emulator)) == {"NCCs", "rules"}
+
+
+def test_a_rule_that_was_never_accepted_goes_at_once_with_its_connection(tmp_path: Path) -> None:
+    with world(tmp_path, workspaces="[]") as run:
+        run.ground.emulator.faults.add(WAYS["killed before"](("ec2:AcceptVpcEndpointConnections", 1)))
+        assert run.run(run.ground.provision) is None
+        run.run(run.ground.destroy)
+        assert run.reports[-1].outcome is Outcome.SETTLED, run.reports[-1].message
+        assert count(run.ground.emulator) == {}
+
+
+def test_a_rule_deleted_while_creating_is_finished_by_the_next_run(tmp_path: Path) -> None:
+    """It is deactivated, and its endpoint knocks all the same."""
+    with world(tmp_path, workspaces="[]") as run:
+        run.ground.emulator.delays.set(Takes.RULE_ENDPOINT_ID, Delay(seconds=60))
+        assert run.ground.provision(timeout=60).outcome is Outcome.RUN_AGAIN
+        run.run(run.ground.destroy)
+        run.remove(again=1)
+        assert run.reports[-1].outcome is Outcome.SETTLED, run.reports[-1].message
+        assert count(run.ground.emulator) == {}
+
+
+def test_a_strangers_connection_holds_the_service_and_is_left_and_named(run: Interrupted) -> None:
+    run.until_settled(run.ground.provision, runs=1)
+    emulator = run.ground.emulator
+    [rule] = emulator.account.rules()
+    stranger = emulator.stranger(rule.endpoint_service)
+    run.run(run.ground.destroy)
+    assert run.reports[-1].outcome is Outcome.RUN_AGAIN
+    [service] = [c for c in run.reports[-1].changes if c.step == "endpoint service"]
+    assert stranger in service.reason
+    seen = emulator.privatelink.connection(stranger)
+    assert seen is not None
+    assert seen.state == "pendingAcceptance"
+    assert {"services", "load balancers"} <= set(count(emulator))
+    emulator.privatelink.reject(seen.service_id, stranger)
+    run.run(run.ground.destroy)
+    assert not {"services", "load balancers", "endpoints", "security groups"} & set(count(emulator))
+
+
+def test_what_was_given_is_never_deleted(run: Interrupted) -> None:
+    """An endpoint, a security group and an NCC of the company's own, used by the path and by others."""
+    ground, emulator = run.ground, run.ground.emulator
+    ec2 = ground.clients.ec2
+    group = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=ground.config.vpc_id)["GroupId"]
+    cidrs: list[IpRangeTypeDef] = [{"CidrIp": subnet.cidr} for subnet in emulator.world.vpc.subnets]
+    ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": cidrs}],
+    )
+    endpoint = ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=ground.config.vpc_id,
+        ServiceName=f"com.amazonaws.{ground.config.region}.s3",
+        SubnetIds=list(ground.config.subnet_ids),
+        SecurityGroupIds=[group],
+        PrivateDnsEnabled=False,
+    )["VpcEndpoint"]["VpcEndpointId"]
+    ncc = ground.make_ncc("the-companys-own")
+    ground.attach(OTHER_WORKSPACE, ncc)
+    vpc_id = emulator.world.vpc.id
+    ground.write(
+        vpc_id=f'"{vpc_id}"\nsecurity_group_id = "{group}"\nendpoint_id = "{endpoint}"',
+        workspace_ids=f'[{WORKSPACE}]\nncc_id = "{ncc}"',
+    )
+    before = {"security groups": 1, "endpoints": 1, "NCCs": 1}
+    run.until_settled(ground.provision, runs=1)
+    run.run(ground.destroy)
+    wait_a_day(run)
+    run.run(ground.destroy)
+    assert count(emulator) == {**before, "attached workspaces": 2}
+    assert [n.id for n in emulator.account.nccs()] == [ncc]
+
+
+def test_what_carries_another_paths_tag_is_never_touched(run: Interrupted) -> None:
+    ground, emulator = run.ground, run.ground.emulator
+    run.until_settled(ground.provision, runs=1)
+    # A second path whose name begins as the first one's does.
+    other = ground.file.read_text(encoding="utf-8").replace('name = "demo"', 'name = "demo-two"')
+    other = other.replace(str(ground.route), str(ground.directory / "two.route.json"))
+    first = ground.file
+    ground.file = ground.directory / "two.toml"
+    ground.file.write_text(other, encoding="utf-8")
+    run.until_settled(ground.provision, runs=1)
+    mark = emulator.log.mark()
+    run.run(ground.destroy)
+    wait_a_day(run)
+    run.run(ground.destroy)
+    ground.file = first
+    assert emulator.log.writes(mark)
+    assert ground.plan().outcome is Outcome.SETTLED
+    assert not_settled(ground) == ""
+
+
+def test_the_rule_is_found_although_the_workspace_was_switched_to_another_ncc(run: Interrupted) -> None:
+    ground, emulator = run.ground, run.ground.emulator
+    run.until_settled(ground.provision, runs=1)
+    ground.attach(WORKSPACE, ground.make_ncc("the-companys-own"))
+    run.run(ground.destroy)
+    wait_a_day(run)
+    run.run(ground.destroy)
+    assert [ncc.name for ncc in emulator.account.nccs()] == ["the-companys-own"]
+    assert count(emulator) == {"NCCs": 1, "attached workspaces": 1}
+
+
+def test_a_foreign_security_group_of_the_paths_name_is_refused_at_plan(run: Interrupted) -> None:
+    ground = run.ground
+    ground.clients.ec2.create_security_group(
+        GroupName=ground.config.resource_name, Description="theirs", VpcId=ground.config.vpc_id
+    )
+    mark = ground.emulator.log.mark()
+    for report in (ground.plan(), ground.provision()):
+        assert report.outcome is Outcome.REFUSED
+        assert "somebody else's" in report.message
+    run.run(ground.destroy)
+    assert ground.emulator.log.writes(mark) == []
