@@ -44,6 +44,7 @@ class Emulator:
     `delays`: those not named are immediate. `wildcards`: see `Network`. `state`: a folder in which the clouds and
     the workspaces keep what they know, and the ports, so that another emulator goes on with it; None: all is forgotten.
     `environments`: where tasks of jobs get their Python from; None: each is built, and kept in `state`.
+    `private_roots`: whether tasks see /Volumes in a root of their own or by Python alone; None: as this machine allows.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Emulator:
         wildcards: bool = True,
         state: Path | None = None,
         environments: Environments | None = None,
+        private_roots: bool | None = None,
     ) -> None:
         self.world = world or World()
         self.clock = clock or RealClock()
@@ -66,6 +68,7 @@ class Emulator:
         self._wildcards = wildcards
         self._state = state
         self._environments = environments
+        self._private_roots = private_roots
         self._running = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -237,6 +240,7 @@ class Emulator:
             client_id=world.client_id,
             folder=folder / f"workspace-{seed.id}",
             environments=environments,
+            private_roots=self._private_roots,
             log=self.log,
             vend=self.aws.session,
             account=self._account_app,

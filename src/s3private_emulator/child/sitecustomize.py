@@ -146,3 +146,8 @@ if PLACE_VARIABLE in os.environ:
     _place, _, _control = os.environ[PLACE_VARIABLE].rpartition("@")
     _host, _, _port = _control.rpartition(":")
     _enter(_Names(_place, _host, int(_port)))
+
+if "S3PRIVATE_EMULATOR_FOLDERS" in os.environ:
+    import redirected_folders
+
+    redirected_folders.enter()

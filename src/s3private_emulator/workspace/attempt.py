@@ -128,6 +128,7 @@ class Attempt:
             "PYTHONPATH": os.pathsep.join(str(path) for path in environment_.path),
             "PYTHONUNBUFFERED": "1",
             "S3PRIVATE_EMULATOR_TASK": str(file),
+            **compute.folders.environment(),
         }
         root = self.folder / "root"
         root.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from s3private_emulator.workspace.catalog import Catalog
 from s3private_emulator.workspace.credentials import Credentials, Vend
 from s3private_emulator.workspace.environments import Environments
 from s3private_emulator.workspace.files_api import FilesApi
-from s3private_emulator.workspace.folders import Folders
+from s3private_emulator.workspace.folders import Folders, namespaces_allowed
 from s3private_emulator.workspace.identity import OPERATOR, ServicePrincipals, Tokens
 from s3private_emulator.workspace.jobs import Jobs
 from s3private_emulator.workspace.one_host import OneHost
@@ -31,6 +31,7 @@ METASTORE_ID = "5a3d3f6e-0000-4000-8000-0000000e7a57"
 
 class Workspace:
     """`folder`: where it keeps what it knows. `account`: the account's application, for sign-in.
+    `private_roots`: how tasks see /Volumes, see `folders`; None: as this machine allows.
 
     own_host: the application of its own public host, where no account API is. one_host: of an address that is the
     workspace's and the account's.
@@ -45,6 +46,7 @@ class Workspace:
         client_id: str,
         folder: Path,
         environments: Environments,
+        private_roots: bool | None,
         log: RequestLog,
         vend: Vend,
         account: WSGIApplication,
@@ -52,7 +54,8 @@ class Workspace:
         control_url: Callable[[], str],
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        folders = Folders(folder / "volumes", folder / "tree")
+        private = namespaces_allowed() if private_roots is None else private_roots
+        folders = Folders(folder / "volumes", folder / "tree", private)
         store = Store(folder / "workspace.json")
         self.host = host_of(seed)
         self.tokens = Tokens(service_principals)

@@ -105,9 +105,9 @@ def wheel_task(key: str, entry_point: str = "main", *after: str, **more: Any) ->
 
 
 @contextlib.contextmanager
-def site(folder: Path, state: Path | None = None) -> Iterator[Site]:
+def site(folder: Path, state: Path | None = None, private_roots: bool | None = None) -> Iterator[Site]:
     environments = GivenEnvironment(Path(sys.executable), folder / "wheels")
-    with Emulator(environments=environments, state=state) as emulator:
+    with Emulator(environments=environments, state=state, private_roots=private_roots) as emulator:
         yield Site(emulator)
         unknown = [request.operation for request in emulator.log.unknown()]
     assert not unknown, f"the emulator was asked what it does not know: {unknown}"

@@ -49,7 +49,7 @@ def wheel(task: dict[str, Any]) -> None:
 def python_file(task: dict[str, Any]) -> None:
     file = task["file"]
     sys.argv = [file, *task["argv"]]
-    sys.path.insert(0, os.path.dirname(file))
+    sys.path.insert(0, _importable(os.path.dirname(file)))
     main = _main_module({"dbutils": _dbutils(), "spark": _spark(), "__file__": file})
     exec(compile(Path(file).read_text(encoding="utf-8"), file, "exec"), main.__dict__)
 
@@ -59,12 +59,18 @@ def notebook(task: dict[str, Any]) -> None:
 
     file = task["file"]
     os.chdir(os.path.dirname(file))
-    sys.path.insert(0, os.path.dirname(file))
+    sys.path.insert(0, _importable(os.path.dirname(file)))
     sys.argv = [file]
     names = {"dbutils": _dbutils(), "spark": _spark(), "display": print, "displayHTML": print}
     main = _main_module(names)
     for code in cells(Path(file).read_text(encoding="utf-8"), file):
         exec(code, main.__dict__)
+
+
+def _importable(folder: str) -> str:
+    """Imports go past Python's own file functions: where these are turned, the folder itself is needed."""
+    turned = sys.modules.get("redirected_folders")
+    return turned.real(folder) if turned is not None else folder
 
 
 def _main_module(names: dict[str, Any]) -> types.ModuleType:
