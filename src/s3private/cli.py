@@ -1,4 +1,4 @@
-"""The command line: plan, provision, destroy and verify a path.
+"""The command line: plan, provision, destroy and verify a path; list and read over it.
 
 Exit codes: 0 settled, or a plan that can be done · 1 failed · 2 refused, nothing written · 3 run again ·
 130 interrupted.
@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3private import cli_objects
 from s3private.errors import ConfigError, S3PrivateError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     for verb in (provision, maintain, destroy):
         verb.add_argument("--timeout", type=duration, default=3600.0, help="how long to wait in all (default 60m)")
         verb.add_argument("--poll", type=duration, default=10.0, help="time between two looks (default 10s)")
+    cli_objects.add_verbs(verbs)
     verify = verbs.add_parser("verify", help="use the path once from here, and say what that proves")
     verify.add_argument("route", help="the Route's file, as provision wrote it")
     verify.add_argument("-o", "--output", choices=("table", "json"), default="table")
@@ -184,6 +186,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.verb == "verify":
             return _verify(arguments)
+        if arguments.verb in cli_objects.VERBS:
+            return cli_objects.run(arguments)
         report, path = report_of(arguments)
     except S3PrivateError as error:
         print(f"s3private: {error}", file=sys.stderr)

@@ -102,6 +102,7 @@ def download_prefix(
     uri: str,
     directory: str | os.PathLike[str],
     *,
+    entries: Iterator[ObjectEntry] | None = None,
     workers: int | None = None,
     extra_args: Mapping[str, Any] | None = None,
     on_file: Callable[[Downloaded], object] | None = None,
@@ -109,15 +110,17 @@ def download_prefix(
     """Every object under `s3://bucket/prefix` as a file in `directory`, at what follows the prefix's last slash.
 
     A file of an object's size and time is there already, and skipped: killed, it goes on where it was when called
-    again. Keys that end in a slash are folders' marks, and left out. workers: see `read_objects`. on_file: called
-    with each file that was written.
+    again. Keys that end in a slash are folders' marks, and left out.
+    entries: which of the objects, such as a listing with filters; default: all. workers: see `read_objects`.
+    on_file: called with each file that was written.
 
     Memory: as `read_objects` and `download`, and the entries of the objects over 8 MiB.
     Raises Refused for a key that would leave `directory`, and what `read_objects` and `download` raise.
     """
     bucket, prefix = split_uri(uri)
     root = Path(directory)
-    entries = list_objects(s3, f"s3://{bucket}/{prefix}", glob=False)
+    if entries is None:
+        entries = list_objects(s3, f"s3://{bucket}/{prefix}", glob=False)
     return _Prefix(s3, root, len(prefix.rpartition("/")[0] + "/") if "/" in prefix else 0, extra_args, on_file).write(
         entries, workers
     )

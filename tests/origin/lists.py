@@ -37,13 +37,7 @@ class Lists(Origin):
             after = b64decode(token).decode()
         prefix = asked.get("prefix", "")
         elements, last = self.bucket.select(prefix, after, asked.get("delimiter", ""), most)
-        rows = "".join(
-            f"<Contents><Key>{_encoded(name)}</Key><LastModified>2026-01-{len(name) % 28 + 1:02}T00:00:00.000Z"
-            f"</LastModified><ETag>&quot;{len(name):032x}&quot;</ETag><Size>{len(name)}</Size>"
-            f"<StorageClass>{'GLACIER' if name.endswith('.old') else 'STANDARD'}</StorageClass></Contents>"
-            for name, rolled in elements
-            if not rolled
-        )
+        rows = "".join(self._row(request.bucket, name) for name, rolled in elements if not rolled)
         rows += "".join(
             f"<CommonPrefixes><Prefix>{_encoded(name)}</Prefix></CommonPrefixes>" for name, rolled in elements if rolled
         )
@@ -57,6 +51,16 @@ class Lists(Origin):
             "</ListBucketResult>"
         )
         return 200, {"content-type": "application/xml"}, self.written(request, page).encode()
+
+    def _row(self, bucket: str, name: str) -> str:
+        """As it was put; a key that nothing was put under has a size, a time and a class that follow from it."""
+        stored = self.objects.get((bucket, name, None))
+        etag, size = (stored.etag.strip('"'), len(stored.body)) if stored else (f"{len(name):032x}", len(name))
+        return (
+            f"<Contents><Key>{_encoded(name)}</Key><LastModified>2026-01-{len(name) % 28 + 1:02}T00:00:00.000Z"
+            f"</LastModified><ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>"
+            f"<StorageClass>{'GLACIER' if name.endswith('.old') else 'STANDARD'}</StorageClass></Contents>"
+        )
 
 
 def _encoded(name: str) -> str:
