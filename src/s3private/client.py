@@ -7,18 +7,16 @@ ignored, and `explain(s3)` says so. TLS is always verified (`AWS_CA_BUNDLE` is r
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from s3private.credentials import assumed_role_session, base_session
 from s3private.errors import OutsideRoute, RouteError
 from s3private.route import Route
-from s3private.sockets import keep_alive_options
+from s3private.sockets import keep_alive_options, without_stale
 from s3private.wire import Wire
 
 if TYPE_CHECKING:
@@ -121,10 +119,11 @@ def connect(
         "max_pool_connections": CONNECTIONS,
     }
     s3 = session.client("s3", region_name=chosen.region, endpoint_url=chosen.endpoint_url, config=Config(**options))
-    _keep_alive(s3, chosen.idle_timeout_seconds)
-    s3.meta.events.register_first("before-send.s3", _Idle(s3, chosen.idle_timeout_seconds / 2))
+    _outlive_the_load_balancer(s3, chosen.idle_timeout_seconds)
+    guard = _Guard(chosen)
+    s3.meta.events.register_first("before-parameter-build.s3", guard.parameters)
     # Last of all handlers before the wire, so that nothing can change the host after it was looked at.
-    s3.meta.events.register_last("before-send.s3", _Guard(chosen))
+    s3.meta.events.register_last("before-send.s3", guard.request)
     wire = _wire(chosen, session, s3, connect_timeout, read_timeout) if lean else None
     _CONNECTED[s3] = _Connected(recipe, chosen, wire, session)
     return s3
@@ -201,42 +200,51 @@ def _find(route: Route | str | os.PathLike[str]) -> Route:
     return Route.load(Path(directory) / f"{text}.route.json")
 
 
-def _keep_alive(s3: S3Client, idle_timeout: float) -> None:
-    """botocore's `tcp_keepalive` leaves the kernel's two hours in place, and has no option for the time.
+def _outlive_the_load_balancer(s3: S3Client, idle_timeout: float) -> None:
+    """botocore's `tcp_keepalive` leaves the kernel's two hours in place, and its pool keeps sockets for ever.
     https://github.com/boto/botocore/issues/2916"""
     endpoint: Any = getattr(s3, "_endpoint", None)
-    options = getattr(getattr(endpoint, "http_session", None), "_socket_options", None)
+    http_session = getattr(endpoint, "http_session", None)
+    options = getattr(http_session, "_socket_options", None)
     if isinstance(options, list):
         options[:] = keep_alive_options(idle_timeout)
+    classes = getattr(getattr(http_session, "_manager", None), "pool_classes_by_scheme", None)
+    if isinstance(classes, dict) and "https" in classes:
+        classes["https"] = without_stale(classes["https"], idle_timeout / 2)
 
 
 class _Guard:
+    """Refuses what would go to another host: when the parameters name one, and again with the request in hand."""
+
     def __init__(self, route: Route) -> None:
         self._route = route
         self._origin = _origin(route.endpoint_url)
 
-    def __call__(self, request: Any, **_kwargs: Any) -> None:
+    def parameters(self, params: Any, **_kwargs: Any) -> None:
+        bucket = params.get("Bucket") if isinstance(params, dict) else None
+        if isinstance(bucket, str) and bucket.startswith("arn:"):
+            raise OutsideRoute(
+                f"refused, not sent: {bucket} is reached at {_host_of(bucket)}, which is not the host of the path "
+                f"{self._route.path} ({self._route.host}). Read the bucket behind it by its name"
+            )
+
+    def request(self, request: Any, **_kwargs: Any) -> None:
         if _origin(request.url) != self._origin:
             raise OutsideRoute(
                 f"refused, not sent: {urlsplit(request.url).hostname} is not the host of the path {self._route.path} "
-                f"({self._route.host}); access point and multi-region ARNs, redirects and other endpoints leave it"
+                f"({self._route.host}); redirects, directory buckets and other endpoints leave it"
             )
 
 
-class _Idle:
-    """Drops the pool's sockets when nothing was sent for so long that the load balancer may have forgotten them."""
-
-    def __init__(self, s3: S3Client, limit: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._s3 = ref(s3)
-        self._limit = limit
-        self._now = now
-        self._last = now()
-
-    def __call__(self, **_kwargs: Any) -> None:
-        last, self._last = self._last, self._now()
-        s3 = self._s3()
-        if s3 is not None and self._last - last > self._limit:
-            s3.close()
+def _host_of(arn: str) -> str:
+    """Where boto3 would go with it.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html"""
+    _, _, service, region, account, resource, *_ = [*arn.split(":", 5), "", "", "", "", ""]
+    name = resource.replace(":", "/").partition("/")[2] or resource
+    if not region:
+        return f"{name}.accesspoint.s3-global.amazonaws.com"
+    kind = "s3-accesspoint" if service == "s3" else service
+    return f"{name}-{account}.{kind}.{region}.amazonaws.com"
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -30,7 +30,7 @@ class Keys(Protocol):
 
 def quote_path(bucket: str, key: str) -> str:
     """`/bucket/key` as botocore writes it into a URL, and as S3 signs it: encoded once, never normalised."""
-    return f"/{bucket}/{quote(key, safe='/~')}"
+    return f"/{quote(bucket, safe='')}/{quote(key, safe='/~')}"
 
 
 def quote_query(parameters: Headers) -> str:

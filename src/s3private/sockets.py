@@ -1,8 +1,14 @@
-"""Socket options that outlive a load balancer's idle timeout; one list for boto3's pool and for our own sockets."""
+"""Sockets that outlive a load balancer's idle timeout: options for boto3's pool and for our own, and no stale ones.
+
+A load balancer forgets an idle connection without a word; the next request on it would hang for the read timeout.
+"""
 
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
+from typing import Any
 
 
 def keep_alive_options(idle_timeout: float) -> list[tuple[int, int, int]]:
@@ -17,3 +23,24 @@ def keep_alive_options(idle_timeout: float) -> list[tuple[int, int, int]]:
         if hasattr(socket, name):
             options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
     return options
+
+
+def without_stale(pool: Any, limit: float, now: Callable[[], float] = time.monotonic) -> Any:
+    """`pool`, a class of urllib3's connection pools, that does not use a connection again which was idle for `limit` s.
+
+    However many are kept: after a burst the last ones may lie there for hours while the first are in use.
+    """
+
+    def get(self: Any, timeout: float | None = None) -> Any:
+        connection = pool._get_conn(self, timeout)
+        if now() - getattr(connection, "idle_since", now()) > limit:
+            # As urllib3 does with a dropped one: it connects again when it is used.
+            connection.close()
+        return connection
+
+    def put(self: Any, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = now()
+        pool._put_conn(self, conn)
+
+    return type("WithoutStale", (pool,), {"_get_conn": get, "_put_conn": put})

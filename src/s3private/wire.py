@@ -76,7 +76,7 @@ def object_get(bucket: str, key: str, headers: Headers = (), parameters: Headers
 
 def list_get(bucket: str, parameters: Headers) -> Get:
     """A list of `bucket`: ListObjectsV2 with `list-type=2` among the parameters, ListObjectVersions with `versions`."""
-    return Get(f"/{bucket}", quote_query(parameters))
+    return Get(quote_path(bucket, "").removesuffix("/"), quote_query(parameters))
 
 
 class Wire:

@@ -66,6 +66,8 @@ class Origin:
         """Called before a request is answered: the place to replace an object."""
         self.tokens: set[str] | None = None
         """Session tokens that are good; None: any."""
+        self.redirect: str | None = None
+        """The region that everybody is sent to, as S3 does when a bucket is in another one."""
         self.lock = threading.Lock()
         self._ended = threading.Event()
         self._connections = 0
@@ -191,6 +193,10 @@ class Origin:
             return _error(400, "ExpiredToken", "The provided token has expired.")
         if not request.fields.get("authorization", "").startswith("AWS4-HMAC-SHA256 "):
             return _error(403, "AccessDenied", "Access Denied")
+        if self.redirect is not None:
+            status, fields, body = _error(301, "PermanentRedirect", "Use the specified endpoint.")
+            elsewhere = f"https://{request.bucket}.s3.{self.redirect}.amazonaws.com/{request.key}"
+            return status, fields | {"x-amz-bucket-region": self.redirect, "location": elsewhere}, body
         if not request.key:
             return self._list(request)
         stored = self.objects.get((request.bucket, request.key, request.parameters.get("versionId")))

@@ -246,9 +246,9 @@ def test_no_more_objects_are_asked_for_than_four_a_worker(origin: Origin, s3: An
 def test_a_reader_that_stops_leaves_nothing_behind(origin: Origin, s3: Any) -> None:
     for number in range(50):
         origin.put("b", f"k{number}", content(10_000))
-    reading = read_objects(s3, [f"s3://b/k{number}" for number in range(50)])
+    reading: Any = read_objects(s3, [f"s3://b/k{number}" for number in range(50)])
     next(reading)
-    reading.close()  # type: ignore[attr-defined]
+    reading.close()
     assert read_object(s3, "s3://b/k7").body == content(10_000)
 
 
