@@ -16,6 +16,7 @@ class Contender:
 
 CONTENDERS = {
     "s3private": Contender("s3private", "bench.peers.private", package="s3private"),
+    "s3private-arrow": Contender("s3private, Arrow", "bench.peers.private_arrow", package="s3private"),
     "boto3-loop": Contender("boto3 in a loop", "bench.peers.boto3_loop", quick=False),
     "boto3-threads": Contender("boto3, threads", "bench.peers.boto3_threads"),
     "s3fs": Contender("s3fs", "bench.peers.s3fs_files", environment="s3fs", package="s3fs", quick=False),

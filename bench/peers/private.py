@@ -1,4 +1,4 @@
-"""s3private, as a notebook uses it."""
+"""s3private, as a notebook uses it; listings as rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from bench.serving import REGION, Place
-from s3private import Route, connect, list_objects, read_object, read_objects, read_ranges
+from s3private import Route, connect, download, list_objects, read_object, read_objects, read_ranges
 
 
 class Client:
@@ -18,16 +18,19 @@ class Client:
         self.bucket = bucket
 
     def whole(self, key: str, size: int) -> Any:
-        return read_object(self.s3, self._uri(key)).body
+        return read_object(self.s3, self.uri(key)).body
+
+    def to_file(self, key: str, size: int, file: str) -> None:
+        download(self.s3, self.uri(key), file)
 
     def many(self, keys: list[str], size: int) -> Any:
-        return [read.body for read in read_objects(self.s3, map(self._uri, keys))]
+        return [read.body for read in read_objects(self.s3, map(self.uri, keys))]
 
     def ranges(self, key: str, ranges: list[tuple[int, int]]) -> Any:
-        return read_ranges(self.s3, self._uri(key), [(first, end - first) for first, end in ranges])
+        return read_ranges(self.s3, self.uri(key), [(first, end - first) for first, end in ranges])
 
     def list_keys(self, prefix: str) -> list[str]:
-        return [entry.key for entry in list_objects(self.s3, self._uri(prefix))]
+        return [entry.key for entry in list_objects(self.s3, self.uri(prefix))]
 
-    def _uri(self, key: str) -> str:
+    def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
