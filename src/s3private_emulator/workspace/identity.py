@@ -30,17 +30,23 @@ class Principal:
     def is_service_principal(self) -> bool:
         return "@" not in self.name
 
+    @property
+    def is_admin(self) -> bool:
+        """The operator is a workspace admin; service principals are not, whatever they are in the account."""
+        return self.name == OPERATOR
+
     def as_user(self) -> dict[str, object]:
         """As SCIM shows it: a service principal's userName is its application id.
         https://docs.databricks.com/api/workspace/currentuser/me"""
         person = not self.is_service_principal
+        group = "admins" if self.is_admin else "users"
         return {
             "id": str(int.from_bytes(self.name.encode()[:6], "big")),
             "userName": self.name,
             "displayName": self.name.partition("@")[0],
             "active": True,
             "emails": [{"type": "work", "value": self.name, "primary": True}] if person else [],
-            "groups": [{"display": "admins", "type": "direct", "value": "1"}],
+            "groups": [{"display": group, "type": "direct", "value": "1"}],
         }
 
 

@@ -10,10 +10,12 @@ import binascii
 import re
 import time
 
-from s3private_emulator.workspace.refusals import already_exists, invalid, missing
+from s3private_emulator.workspace.refusals import already_exists, invalid, missing, permission_denied
 from s3private_emulator.workspace.routing import Answer, Call, Router, need
 from s3private_emulator.workspace.store import Record, Store, Table
 
+READERS = ("READ", "WRITE", "MANAGE")
+WRITERS = ("WRITE", "MANAGE")
 NAME = re.compile(r"[\w\-@.]{1,128}")
 
 
@@ -43,6 +45,15 @@ class Secrets:
             raise missing(f"Scope {name} does not exist!")
         return found
 
+    def _permitted(self, call: Call, name: str, *levels: str) -> Record:
+        """The scope, for a principal that has one of these permissions on it; workspace admins have all.
+        https://docs.databricks.com/aws/en/security/auth/access-control/#secret-acls"""
+        scope = self._scope(name)
+        held = {scope["acls"].get(call.principal.name), scope["acls"].get("users")}
+        if not call.principal.is_admin and not held & set(levels):
+            raise permission_denied(f"User {call.principal.name} does not have {levels[0]} permission on scope {name}")
+        return scope
+
     def _create_scope(self, call: Call) -> Answer:
         name = str(need(call.body, "scope"))
         if not NAME.fullmatch(name):
@@ -63,13 +74,13 @@ class Secrets:
 
     def _delete_scope(self, call: Call) -> Answer:
         name = str(need(call.body, "scope"))
-        self._scope(name)
+        self._permitted(call, name, "MANAGE")
         del self._scopes()[name]
         return {}
 
     def _put(self, call: Call) -> Answer:
         body = call.body
-        scope, key = self._scope(str(need(body, "scope"))), str(need(body, "key"))
+        scope, key = self._permitted(call, str(need(body, "scope")), *WRITERS), str(need(body, "key"))
         if not NAME.fullmatch(key):
             raise invalid("The key may only contain alphanumerics, dashes, underscores and periods.")
         text, raw = body.get("string_value"), body.get("bytes_value")
@@ -85,25 +96,28 @@ class Secrets:
         return {}
 
     def _get(self, call: Call) -> Answer:
-        scope, key = self._scope(call.need("scope")), call.need("key")
+        scope, key = self._permitted(call, call.need("scope"), *READERS), call.need("key")
         if key not in scope["secrets"]:
             raise missing(f"Secret does not exist with scope: {call.need('scope')} and key: {key}")
         return {"key": key, "value": scope["secrets"][key]["value"]}
 
     def _list(self, call: Call) -> Answer:
-        held = self._scope(call.need("scope"))["secrets"]
+        held = self._permitted(call, call.need("scope"), *READERS)["secrets"]
         return {"secrets": [{"key": key, "last_updated_timestamp": held[key]["updated"]} for key in sorted(held)]}
 
     def _delete(self, call: Call) -> Answer:
         scope, key = str(need(call.body, "scope")), str(need(call.body, "key"))
-        if self._scope(scope)["secrets"].pop(key, None) is None:
+        if self._permitted(call, scope, *WRITERS)["secrets"].pop(key, None) is None:
             raise missing(f"Secret does not exist with scope: {scope} and key: {key}")
         return {}
 
     def _put_acl(self, call: Call) -> Answer:
-        scope, principal = self._scope(str(need(call.body, "scope"))), str(need(call.body, "principal"))
+        scope, principal = (
+            self._permitted(call, str(need(call.body, "scope")), "MANAGE"),
+            str(need(call.body, "principal")),
+        )
         permission = str(need(call.body, "permission"))
-        if permission not in ("READ", "WRITE", "MANAGE"):
+        if permission not in READERS:
             raise invalid(f"Invalid permission: {permission}")
         scope["acls"][principal] = permission
         return {}
@@ -121,6 +135,6 @@ class Secrets:
 
     def _delete_acl(self, call: Call) -> Answer:
         scope, principal = str(need(call.body, "scope")), str(need(call.body, "principal"))
-        if self._scope(scope)["acls"].pop(principal, None) is None:
+        if self._permitted(call, scope, "MANAGE")["acls"].pop(principal, None) is None:
             raise missing(f"Failed to delete secret ACL for principal {principal} for scope {scope}.")
         return {}

@@ -18,6 +18,10 @@ from s3private_emulator.workspace.store import Record, Store
 from s3private_emulator.workspace.tree import Tree
 from s3private_emulator.workspace.work import job_values, work_of
 
+AUTO_OPTIMIZATION_RETRIES = 1
+"""Serverless tries a failed task again unasked, a few times, unless the task says `disable_auto_optimization`.
+https://docs.databricks.com/aws/en/jobs/run-serverless-jobs#auto-optimization"""
+
 
 class Walk:
     """`run`: the record in the store, which this walk alone writes until it calls `over` with it."""
@@ -140,6 +144,8 @@ class Walk:
     def _until_it_works(self, task: Record, key: str, more: Record) -> Outcome:
         """Try, and try again as the task's settings say. `more`: values for its references, such as `input`."""
         retries = int(task.get("max_retries", 0))
+        if retries >= 0 and not task.get("disable_auto_optimization"):
+            retries += AUTO_OPTIMIZATION_RETRIES
         while True:
             self._change(task, {**states.going("RUNNING"), "start_time": int(time.time() * 1000)})
             outcome = self._try(task, key, more)

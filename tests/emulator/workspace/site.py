@@ -98,7 +98,8 @@ class Site:
 def wheel_task(key: str, entry_point: str = "main", *after: str, **more: Any) -> dict[str, Any]:
     spec = {"package_name": "tiny", "entry_point": entry_point}
     spec |= {name: more.pop(name) for name in ("parameters", "named_parameters") if name in more}
-    task: dict[str, Any] = {"task_key": key, "environment_key": "e", "python_wheel_task": spec, **more}
+    once = {"disable_auto_optimization": True}
+    task: dict[str, Any] = {"task_key": key, "environment_key": "e", "python_wheel_task": spec, **once, **more}
     if after:
         task["depends_on"] = [{"task_key": other} for other in after]
     return task

@@ -75,9 +75,11 @@ def test_a_task_is_tried_again_as_often_as_it_says(here: Site) -> None:
     assert here.outputs(run)["t"]["logs"] == "the second time\n"
 
 
-def test_a_task_that_fails_is_not_tried_again_unasked(here: Site) -> None:
-    run = here.ended(here.start(here.job(wheel_task("t", "fails", disable_auto_optimization=True))))
-    assert run["tasks"][0]["attempt_number"] == 0
+def test_serverless_tries_a_failed_task_again_unless_told_not_to(here: Site) -> None:
+    for disabled, attempts in ((False, 2), (True, 1)):
+        run = here.ended(here.start(here.job(wheel_task("t", "fails", disable_auto_optimization=disabled))))
+        assert run["tasks"][0]["attempt_number"] == attempts - 1
+        assert run["state"]["result_state"] == "FAILED"
 
 
 def test_a_task_past_its_time_is_stopped(here: Site) -> None:
