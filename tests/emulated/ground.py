@@ -29,6 +29,10 @@ class PollingClock:
         self.time += max(seconds, 0.001)
 
 
+SETTINGS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "DATABRICKS_RUNTIME_VERSION", "DATABRICKS_CONFIG_PROFILE")
+"""Of the machine: they would be taken for the operator's."""
+
+
 class Ground:
     """One path file, and the clients that an operator's environment gives for it."""
 
@@ -37,6 +41,7 @@ class Ground:
         self.directory = directory
         self.route = directory / "demo.route.json"
         self.file = directory / "demo.toml"
+        self._clients: dict[str, Clients] = {}
         self.write()
 
     def write(self, **replaced: str) -> None:
@@ -52,7 +57,11 @@ class Ground:
 
     @property
     def clients(self) -> Clients:
-        return Clients(self.config)
+        """Made once for each path file: loading EC2's model takes botocore longer than a whole plan."""
+        text = self.file.read_text(encoding="utf-8")
+        if text not in self._clients:
+            self._clients[text] = Clients(self.config)
+        return self._clients[text]
 
     def plan(self) -> Report:
         return plan(path_steps(self.config, self.clients))

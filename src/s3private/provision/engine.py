@@ -253,7 +253,6 @@ def _look(step: AnyStep, found: Found) -> tuple[Change, Resource | None]:
     try:
         with _platform(step, "find"):
             resource = step.find(found)
-            drift = step.drift(resource, found) if resource is not None else None
     except NotFoundYet as missing:
         return Change(step=step.title, action=Action.CREATE, reason=f"after the {_words(missing.kind)}"), None
     except Conflict as conflict:
@@ -261,6 +260,10 @@ def _look(step: AnyStep, found: Found) -> tuple[Change, Resource | None]:
     if resource is None:
         return Change(step=step.title, action=Action.CREATE, reason="not there"), None
     seen = Change(step=step.title, action=Action.KEEP, id=resource.id, reason=resource.detail, notes=resource.notes)
+    try:
+        drift = step.drift(resource, found)
+    except NotFoundYet as missing:
+        drift = f"after the {_words(missing.kind)}"
     if drift is not None:
         seen = replace(seen, action=Action.UPDATE, reason=drift)
     elif resource.state is State.FAILED:

@@ -169,18 +169,16 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
     title = "interface endpoint"
 
     def find(self, found: Found) -> InterfaceEndpoint | None:
-        given = self.config.endpoint_id
-        if given:
-            seen = self.ec2.describe_vpc_endpoints(VpcEndpointIds=[given])["VpcEndpoints"]
-        else:
-            filters = self.by_tag(vpc=True)
-            seen = self.ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
-        alive = [e for e in seen if e["State"].lower() not in ("deleting", "deleted")]
-        if not alive:
+        filters = self.by_tag(vpc=True)
+        tagged = self.ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+        own = [e for e in tagged if e["State"].lower() not in ("deleting", "deleted")]
+        if self.config.endpoint_id:
+            return self._given(self.config.endpoint_id, {e["VpcEndpointId"] for e in own})
+        if not own:
             return None
-        kept, *others = self._by_preference(alive)
+        kept, *others = self._by_preference(own)
         doubles = tuple(other["VpcEndpointId"] for other in others)
-        return replace(self._read(kept, ours=not given), doubles=doubles)
+        return replace(self._read(kept, ours=True), doubles=doubles)
 
     def _by_preference(self, alive: Sequence[VpcEndpointTypeDef]) -> list[VpcEndpointTypeDef]:
         """What the load balancer sends traffic to, then what works, then the oldest. Two runs at once may make two
@@ -228,6 +226,25 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
                 return ()
             raise
         return tuple(sorted(i["PrivateIpAddress"] for i in described))
+
+    def _given(self, given: str, own: set[str]) -> InterfaceEndpoint:
+        """Used as it is. One that this path made before is named, and left: somebody may use it still."""
+        try:
+            seen = self.ec2.describe_vpc_endpoints(VpcEndpointIds=[given])["VpcEndpoints"][0]
+        except ClientError as error:
+            if error_code(error) == "InvalidVpcEndpointId.NotFound":
+                raise Conflict(f"aws.endpoint_id: {self.refusal(error)}") from error
+            raise
+        shape = (seen.get("VpcEndpointType"), seen.get("ServiceName"), seen.get("VpcId"))
+        wanted = ("Interface", f"com.amazonaws.{self.config.region}.s3", self.config.vpc_id)
+        if shape != wanted:
+            raise Conflict(f"aws.endpoint_id: {given} is {shape}, the path needs {wanted}")
+        notes = tuple(
+            f"interface endpoint {one} was made by this path and is no longer used by it: when nothing else uses it, "
+            f"aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {one}"
+            for one in sorted(own - {given})
+        )
+        return replace(self._read(seen, ours=False), notes=notes)
 
     def _read(self, seen: VpcEndpointTypeDef, *, ours: bool) -> InterfaceEndpoint:
         word: str = seen["State"]

@@ -48,9 +48,13 @@ class _NamedStep(AwsStep[R]):
         self._tagged_ours.add(arn)
 
 
+_HEALTH_CHECK = ("TCP", "traffic-port", 10)
+"""Protocol, port, and seconds between two checks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetGroup(Resource):
-    pass
+    health_check: tuple[str, str, int]
 
 
 class EndpointTargetGroup(_NamedStep[TargetGroup]):
@@ -75,7 +79,12 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             raise Conflict(
                 f"target group {self.config.resource_name} is {shape}, the path needs {wanted}; delete or rename"
             )
-        return TargetGroup(id=group["TargetGroupArn"])
+        check = (
+            group.get("HealthCheckProtocol", ""),
+            group.get("HealthCheckPort", ""),
+            group.get("HealthCheckIntervalSeconds", 0),
+        )
+        return TargetGroup(id=group["TargetGroupArn"], health_check=check)
 
     def create(self, found: Found) -> TargetGroup:
         with refusing_doubles("DuplicateTargetGroupName"):
@@ -86,9 +95,25 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
                 VpcId=self.config.vpc_id,
                 TargetType="ip",
                 HealthCheckProtocol="TCP",
+                HealthCheckPort="traffic-port",
                 HealthCheckIntervalSeconds=10,
                 Tags=self.tags,
             )
+        return self._read(answer["TargetGroups"][0])
+
+    def drift(self, resource: TargetGroup, found: Found) -> str | None:
+        if resource.health_check == _HEALTH_CHECK:
+            return None
+        protocol, port, seconds = resource.health_check
+        return f"its health check is {protocol} on {port} every {seconds} s"
+
+    def update(self, resource: TargetGroup, found: Found) -> TargetGroup:
+        answer = self.elbv2.modify_target_group(
+            TargetGroupArn=resource.id,
+            HealthCheckProtocol="TCP",
+            HealthCheckPort="traffic-port",
+            HealthCheckIntervalSeconds=10,
+        )
         return self._read(answer["TargetGroups"][0])
 
     def delete(self, resource: TargetGroup, found: Found) -> None:

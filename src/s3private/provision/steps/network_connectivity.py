@@ -270,7 +270,7 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
         service = found[EndpointService].name
         live = [r for r in self.rules(found) if not r.deactivated]
         ours = [r for r in live if r.endpoint_service == service]
-        wanted = set(self.wanted_names(found))
+        wanted = set(self.wanted_names(found)) if found.get(InterfaceEndpoint) else set()
         for other in live:
             if other.endpoint_service != service and (both := wanted & set(other.domain_names or [])):
                 raise Conflict(
