@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,6 +61,18 @@ def contents(emulator: Emulator) -> str:
     return "\n".join(f"# {line}" for line in lines)
 
 
+def uv_export(folder: Path) -> str:
+    """The line that puts uv on PATH, which builds the bundle's wheel, where it lies beside this Python only.
+
+    Not the whole directory: an old program named databricks lies there too.
+    """
+    beside = Path(sys.executable).with_name("uv")
+    if shutil.which("uv") is not None or not beside.exists():
+        return ""
+    (folder / "uv").symlink_to(beside)
+    return f'export PATH="$PATH":{shlex.quote(str(folder))}\n'
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m s3private_emulator", description="AWS and Databricks on loopback.")
     parser.add_argument(
@@ -81,12 +94,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: ended.set())
-    with Emulator(delays=delays, state=args.state) as emulator:
+    with Emulator(delays=delays, state=args.state) as emulator, tempfile.TemporaryDirectory() as folder:
         settings = {**emulator.exports(), **emulator.workspace_exports()}
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
-        if shutil.which("uv") is None:
-            # uv builds the bundle's wheel; it was installed beside this Python.
-            exports += f'export PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}\n'
+        exports += uv_export(Path(folder))
         kept = f"What the clouds and workspaces know is kept in {args.state}." if args.state else "Nothing is kept."
         if args.exports_file:
             args.exports_file.write_text(exports, encoding="utf-8")

@@ -66,7 +66,8 @@ class Emulator:
         self.privatelink = PrivateLink(self.delays)
         self.internet = Internet(self.log)
         self._wildcards = wildcards
-        self._state = state
+        # Whole, for tasks are mounted into it from elsewhere.
+        self._state = state.resolve() if state is not None else None
         self._environments = environments
         self._private_roots = private_roots
         self._running = contextlib.ExitStack()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +15,10 @@ from unittest.mock import MagicMock
 import pytest
 
 from bundle.conftest import PATH_FILE, Site, result
-from s3private import ObjectEntry, ReadError, Refused
+from s3private import ObjectEntry, ReadError, Refused, cli
 from s3private.jobs import ending, path, read, rows
 from s3private.jobs.ending import JobFailed
+from s3private.provision.engine import Action, Change, Outcome, Report
 from s3private.route import Route
 
 ROUTE = "routes/demo.route.json"
@@ -157,10 +159,22 @@ def test_maintain_fails_with_what_has_drifted(
 
 def test_destroy_refuses_another_name(operator: Site, capsys: pytest.CaptureFixture[str]) -> None:
     mark = operator.emulator.log.mark()
-    with pytest.raises(JobFailed, match="add --confirm demo") as refused:
+    with pytest.raises(JobFailed, match="--params confirm=demo") as refused:
         path.destroy([f"--path-file={PATH_FILE}", f"--volume={operator.volume}", "--secret-scope=", "--confirm=prod"])
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
     assert operator.emulator.log.since(mark) == []
+
+
+@pytest.mark.parametrize(("until", "fails"), [("the rule is gone, in one to seven days", False), ("", True)])
+def test_what_the_platform_keeps_fails_no_run_and_what_a_timeout_leaves_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], until: str, fails: bool
+) -> None:
+    kept = Change(step="private endpoint rule", action=Action.REMAINS, id="r", reason="still there", until=until)
+    report = Report(verb="destroy", changes=(kept,), outcome=Outcome.RUN_AGAIN, message="run destroy again")
+    monkeypatch.setattr(cli, "report_of", lambda _arguments: (report, "demo"))
+    with pytest.raises(JobFailed, match="run-again: run destroy again") if fails else nullcontext():
+        path.destroy([f"--path-file={PATH_FILE}", "--volume=v", "--secret-scope=", "--confirm=demo"])
+    assert "!  private endpoint rule" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

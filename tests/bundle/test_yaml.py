@@ -67,6 +67,12 @@ def test_each_file_holds_one_resource_of_its_name_and_no_unknown_key(file: Path)
     model.from_dict(document["resources"][plural][key])
 
 
+def test_the_jobs_are_those_that_the_readme_explains() -> None:
+    assert sorted(resources()["jobs"]) == JOBS
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert [job for job in JOBS if f"\n| `{job}` |" not in readme] == []
+
+
 def test_the_bundle_is_clean() -> None:
     assert list(bundle_findings(load(REPOSITORY / "databricks.yml"), resources())) == []
 

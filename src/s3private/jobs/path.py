@@ -7,8 +7,10 @@ import json
 from collections.abc import Sequence
 
 from s3private import cli
+from s3private.errors import ConfigError
 from s3private.jobs.ending import Ending, Parameters, run_job
-from s3private.provision.engine import Outcome
+from s3private.provision.config import PathConfig
+from s3private.provision.engine import Action, Outcome, Report
 from s3private.provision.render import as_json, as_table
 
 
@@ -71,7 +73,23 @@ def _walk(given: argparse.Namespace) -> Ending:
         words.append(f"--confirm={given.confirm}")
     if getattr(given, "dry_run", "false") == "true":
         words.append("--dry-run")
+    if given.verb == "destroy":
+        _confirmed(given)
     report, path = cli.report_of(cli.parser().parse_args(words))
-    settled = report.outcome in (Outcome.SETTLED, Outcome.PLANNED)
-    reason = "" if settled else f"{report.outcome}: {report.message}"
+    reason = "" if _ended_well(report) else f"{report.outcome}: {report.message}"
     return Ending(table=as_table(report, path), result=json.loads(as_json(report, path)), reason=reason)
+
+
+def _confirmed(given: argparse.Namespace) -> None:
+    """As the command line would, in a job's words. Raises ConfigError."""
+    name = PathConfig.load(given.path_file).name
+    if given.confirm != name:
+        raise ConfigError(f"destroy removes the path {name} that workspaces may be using: --params confirm={name}")
+
+
+def _ended_well(report: Report) -> bool:
+    """What the platform keeps for days, or for ever, is said in the table; it is not a failure of the run."""
+    if report.outcome in (Outcome.SETTLED, Outcome.PLANNED):
+        return True
+    left = [change for change in report.changes if change.action is Action.REMAINS]
+    return report.verb == "destroy" and report.outcome is Outcome.RUN_AGAIN and all(change.until for change in left)

@@ -17,4 +17,5 @@ mkdir "$root/Volumes" "$root/Workspace"
 mount --bind "$volumes" "$root/Volumes"
 mount --bind "$tree" "$root/Workspace"
 mount -o remount,bind,ro "$root/Workspace"
-exec chroot "$root" "$@"
+# Not every user has the folder of chroot on PATH.
+exec "$(PATH=$PATH:/usr/sbin:/sbin command -v chroot)" "$root" "$@"
