@@ -243,6 +243,7 @@ class Emulator:
             environments=environments,
             private_roots=self._private_roots,
             log=self.log,
+            faults=self.faults,
             vend=self.aws.session,
             account=self._account_app,
             service_principals=self.account.client_id_of,

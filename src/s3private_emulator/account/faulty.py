@@ -1,4 +1,4 @@
-"""How the Databricks account names a request before it is answered, and in which words it refuses it for a fault.
+"""How Databricks' REST APIs name a request before it is answered, and in which words they refuse it for a fault.
 
 https://github.com/databricks/databricks-sdk-py/blob/main/databricks/sdk/errors/platform.py
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 
-def dialect_of(app: Flask) -> Dialect:
+def dialect_of(app: Flask, logged: Callable[[FlaskRequest, int], Request] = logged) -> Dialect:
+    """`logged`: a request as the application's log keeps it, from its status."""
+
     def identify(environ: WSGIEnvironment) -> Request | None:
         """None for a route that is not there, and for signing in."""
         routes = app.url_map.bind_to_environ(environ)

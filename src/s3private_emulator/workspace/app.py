@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify, request
+from flask import Request as FlaskRequest
 from werkzeug.exceptions import HTTPException
 
-from s3private_emulator.log import RequestLog
+from s3private_emulator.account.faulty import dialect_of
+from s3private_emulator.fault_gate import FaultGate
+from s3private_emulator.faults import Faults
+from s3private_emulator.log import Request, RequestLog
 from s3private_emulator.workspace.identity import Tokens
 from s3private_emulator.workspace.operations import logged
 from s3private_emulator.workspace.refusals import Refusal, missing, not_emulated
 from s3private_emulator.workspace.routing import Router
 from s3private_emulator.workspace.store import Store
 
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
 
 def build_app(
-    *, workspace_id: int, account_id: str, store: Store, tokens: Tokens, log: RequestLog, add: Callable[[Router], None]
-) -> Flask:
+    *,
+    workspace_id: int,
+    account_id: str,
+    store: Store,
+    tokens: Tokens,
+    log: RequestLog,
+    faults: Faults,
+    add: Callable[[Router], None],
+) -> WSGIApplication:
     """`add`: puts the workspace's routes on the router that it is given."""
     app = Flask("s3private_emulator.workspace")
     # What fails inside is the emulator's fault: its server names it, instead of a 500 that looks like the platform's.
@@ -61,4 +76,9 @@ def build_app(
     app.register_error_handler(404, unknown)
     app.register_error_handler(405, unknown)
     app.after_request(log_it)
-    return app
+
+    def as_logged(request: FlaskRequest, status: int) -> Request:
+        return logged(request, status, workspace_id)
+
+    # A run's token lives as long as its run: a fault cannot end it before.
+    return FaultGate(app, faults=faults, log=log, dialect=dialect_of(app, as_logged), expire=lambda: None)

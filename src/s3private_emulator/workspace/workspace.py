@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
+from s3private_emulator.faults import Faults
 from s3private_emulator.log import RequestLog
 from s3private_emulator.workspace.app import build_app
 from s3private_emulator.workspace.attempt import Compute
@@ -48,6 +49,7 @@ class Workspace:
         environments: Environments,
         private_roots: bool | None,
         log: RequestLog,
+        faults: Faults,
         vend: Vend,
         account: WSGIApplication,
         service_principals: ServicePrincipals,
@@ -80,7 +82,15 @@ class Workspace:
             for part in (*parts, FilesApi(self.catalog)):
                 part.add_routes(router)
 
-        app = build_app(workspace_id=seed.id, account_id=account_id, store=store, tokens=self.tokens, log=log, add=add)
+        app = build_app(
+            workspace_id=seed.id,
+            account_id=account_id,
+            store=store,
+            tokens=self.tokens,
+            log=log,
+            faults=faults,
+            add=add,
+        )
         self.own_host: WSGIApplication = OneHost(app, account, self.tokens, account_api=False)
         self.one_host: WSGIApplication = OneHost(app, account, self.tokens, account_api=True)
         store.save()

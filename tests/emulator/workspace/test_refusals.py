@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ from databricks.sdk.errors import NotFound, PermissionDenied, ResourceAlreadyExi
 from databricks.sdk.errors.base import DatabricksError
 
 from emulator.workspace.site import HOME, Site, wheel_task
+from s3private_emulator.faults import Fault, Planned
+from s3private_emulator.workspace.identity import TOKEN
 
 UC = "/api/2.1/unity-catalog"
 
@@ -156,3 +161,24 @@ def test_a_service_principal_signs_in_to_the_workspace_and_to_the_account_at_one
     assert WorkspaceClient(config=config(None)).current_user.me().user_name == world.client_id
     account = AccountClient(config=config(world.databricks_account))
     assert [w.workspace_id for w in account.workspaces.list()] == [workspace.id for workspace in world.workspaces]
+
+
+@pytest.mark.parametrize(("fault", "status", "runs"), [(Fault.ERROR, 500, 0), (Fault.GATEWAY_TIMEOUT, 504, 1)])
+def test_a_planned_fault_strikes_the_workspace_before_or_after_the_effect(
+    here: Site, fault: Fault, status: int, runs: int
+) -> None:
+    job = here.job(wheel_task("t"))
+    here.emulator.faults.add(Planned(operation="workspace:POST jobs/run-now", fault=fault))
+    request = urllib.request.Request(  # databricks-sdk would ask again by itself
+        f"{here.emulator.workspace_urls[here.workspace_id]}/api/2.2/jobs/run-now",
+        data=json.dumps({"job_id": job}).encode(),
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=10)
+    error.value.close()
+    assert error.value.code == status
+    found = here.call("GET", "/api/2.2/jobs/runs/list", job_id=job)["runs"]
+    assert len(found) == runs
+    for run in found:
+        here.ended(run["run_id"])
