@@ -26,7 +26,7 @@ RUN_SECONDS = 300.0
 Runs = dict[str, dict[str, list[dict[str, Any]]]]  # by workload, by client
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {
         "AWS_ACCESS_KEY_ID": "bench",
@@ -42,7 +42,7 @@ def _run(client: str, scale: str, number: int, place: Place) -> dict[str, Any]:
     python = WORK / CONTENDERS[client].environment / "bin/python"
     command = [str(python), "-m", "bench.once", client, scale, str(number), place.url, place.ca]
     try:
-        done = subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=RUN_SECONDS)
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=RUN_SECONDS)
         found: dict[str, Any] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         return {"wrong": f"took more than {RUN_SECONDS:.0f} s"}
@@ -106,7 +106,7 @@ def main() -> int:
     text = report.document(chosen, results, time.monotonic() - began)
     print(text)
     if not (arguments.quick or only or arguments.clients):
-        report.write(text)
+        report.write(text, report.TIMES)
     return int(any("wrong" in run for each in results.values() for run in each.get("s3private", [])))
 
 

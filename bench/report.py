@@ -16,7 +16,8 @@ from bench.serving import HERE, WORK
 from bench.workloads import Workload
 
 DOCUMENT = HERE.parent / "docs/performance.md"
-BEGIN, END = "<!-- measured: written by make bench -->", "<!-- end of what make bench wrote -->"
+TIMES = "make bench"
+MEMORY = "make bench-memory"
 
 Row = Mapping[str, list[dict[str, Any]]]  # runs by client
 OURS, CEILING = "s3private", "raw"
@@ -141,8 +142,9 @@ def versions(clients: list[str]) -> list[str]:
     return found
 
 
-def write(text: str) -> None:
-    """Into the document between its marks; what people wrote around them stays."""
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+def write(text: str, by: str) -> None:
+    """Into the document between the marks of `by` (TIMES or MEMORY); what people wrote around them stays."""
+    begin, end = f"<!-- measured: written by {by} -->", f"<!-- end of what {by} wrote -->"
+    before, _, rest = DOCUMENT.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")

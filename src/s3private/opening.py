@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 BLOCK = 1 << 18
-CACHE = 32 << 20
-AHEAD = 16 << 20
-_SPAN = 4 << 20
+CACHE = 16 << 20
+AHEAD = 8 << 20
+_SPAN = 2 << 20
 """Bytes that one request asks for at the most: more of them are asked for at once."""
 
 _PEEK = 1 << 13
@@ -46,7 +46,7 @@ def open_object(
     are asked for. cache: bytes of blocks that are kept, those read last. ahead: bytes asked for beforehand at the most
     while reading goes straight on; 0: none. extra_args: see `read_object`.
 
-    Memory: cache + 2 * ahead, and twice what one `read` asks for. One file may be shared by threads; they take turns.
+    Memory: cache + 3 * ahead, and twice what one `read` asks for. One file may be shared by threads; they take turns.
     Raises Refused for a wrong URI, ReadError when S3 refuses it; reading raises ObjectChanged once it was replaced.
     """
     if block < 1 or cache < 0 or ahead < 0:

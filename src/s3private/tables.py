@@ -56,7 +56,7 @@ def read_csv(
     https://arrow.apache.org/docs/python/csv.html
     workers: files parsed at once. extra_args: see `read_object`.
 
-    Memory: the table, and 64 MiB + workers * 48 MiB. Raises Refused without pyarrow or for a column that is not there,
+    Memory: the table, and 64 MiB + workers * 40 MiB. Raises Refused without pyarrow or for a column that is not there,
     ReadError naming the file that cannot be read or parsed, ObjectChanged.
     """
     csv = arrow("pyarrow.csv")
