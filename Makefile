@@ -6,13 +6,15 @@ READY := $(VENV)/ready
 PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test test-bundle test-matrix lint emulate bench bench-quick bench-memory clean help
+.PHONY: demo test test-bundle test-matrix test-faults test-versions lint emulate bench bench-quick bench-memory clean help
 
 help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
 	@echo "make test     lint, types, layers and tests"
 	@echo "make test-bundle  the real databricks command deploys and runs the bundle on the emulated clouds"
 	@echo "make test-matrix  provisioning under every fault, in its long form: about 15 minutes"
+	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
+	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
 	@echo "make bench    s3private beside its peers, about 40 minutes; writes docs/performance.md. bench-quick: three minutes"
 	@echo "make bench-memory  a listing of 1,000,000 keys and a read of 10 GiB within their bounds"
@@ -41,6 +43,14 @@ test-bundle: $(READY)
 test-matrix: $(READY)
 	@echo "== every interruption at every writing call, in its long form; about 15 minutes"
 	@$(BIN)/python -m pytest -q -m matrix tests/emulated
+
+test-faults: $(READY)
+	@echo "== 1,000 readings over a connection that breaks at any byte; about two minutes"
+	@S3PRIVATE_FAULT_CASES=1000 $(BIN)/python -m pytest -q -s tests/unit/test_faults.py
+
+test-versions: $(READY)
+	@echo "== the notebook half on boto3 1.34.69, 1.36.2, 1.40.45 and the newest; about five minutes"
+	@$(BIN)/python -m pytest -q -m versions tests/versions
 
 lint: $(READY)
 	@echo "== lint, types, layers"
