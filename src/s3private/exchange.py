@@ -18,13 +18,16 @@ from typing import Any, Self
 
 from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
+from s3private.receiver import Receiver
 from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
 
 LONGEST_HEAD = 65536
 BESIDE = 8
 _SCRATCH = 1 << 18
 _READS_IN_A_TURN = 64
-_CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _BODY, _CHUNKS, _PARKED = range(8)
+_LONG = 1 << 20
+"""A body of which so much is still to come is worth a second thread, where another such body keeps this one busy."""
+_CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _BODY, _CHUNKS, _PARKED, _GIVEN = range(9)
 
 Place = memoryview | Callable[[int, Mapping[str, str]], memoryview]
 """Where a body goes: a buffer exactly as long; or what is called with its length and the answer's fields and gives
@@ -84,6 +87,21 @@ class Connection:
         self.view = memoryview(b"")
         self.filled = 0
 
+    def receive_body(self) -> bool:
+        """Receive into the view; True when it is full. Raises OSError, and SSLWantReadError when no more is there."""
+        sock = self.sock
+        assert sock is not None
+        turns = _READS_IN_A_TURN
+        while turns > 0 or sock.pending():
+            turns -= 1
+            count = sock.recv_into(self.view[self.filled :])
+            if not count:
+                raise ConnectionError("the connection was closed")
+            self.filled += count
+            if self.filled == len(self.view):
+                return True
+        return False
+
     def close(self) -> None:
         (self.sock or self.raw).close()
 
@@ -113,6 +131,7 @@ class Exchange:
         self._parked: list[Connection] = []
         self._done: list[tuple[Any, Outcome]] = []
         self._beside = _Beside(self._selector)
+        self._receiver: Receiver | None = None
         self._pace = min(1.0, wire.connect_timeout / 4, wire.read_timeout / 4) if wire is not None else 1.0
         self._looked = self._left = self._now()
 
@@ -122,6 +141,8 @@ class Exchange:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._receiver is not None:
+            self._receiver.close()
         for connection in self._open:
             if connection.state == _IDLE:
                 connection.watched = 0
@@ -169,10 +190,12 @@ class Exchange:
                 events = self._selector.select(self._pace)
             now = self._now()
             for key, _ in events:
-                if key.data is None:
-                    self._done += self._beside.finished()
-                else:
+                if isinstance(key.data, Connection):
                     self._advance(key.data, now)
+                elif isinstance(key.data, Receiver):
+                    self._collect(key.data)
+                else:
+                    self._done += self._beside.finished()
             if now - self._looked > self._pace:
                 self._looked = now
                 self._time_out(now)
@@ -309,21 +332,14 @@ class Exchange:
     def _receive(self, connection: Connection) -> None:
         sock = connection.sock
         assert sock is not None
-        turns = _READS_IN_A_TURN
-        while turns > 0 or sock.pending():
-            turns -= 1
-            if connection.state == _BODY:
-                count = sock.recv_into(connection.view[connection.filled :])
-                connection.filled += count
-                if count and connection.filled == len(connection.view):
-                    self._finish(connection)
-                    return
-            else:
-                count = sock.recv_into(self._scratch)
-                if count and self._take(connection, self._scratch[:count]):
-                    return
+        while connection.state != _BODY:
+            count = sock.recv_into(self._scratch)
             if not count:
                 raise BadAnswer("the connection was closed")
+            if self._take(connection, self._scratch[:count]):
+                return
+        if connection.receive_body():
+            self._finish(connection)
 
     def _take(self, connection: Connection, data: memoryview) -> bool:
         """Take in what came that is not all body. True when there is nothing more to receive on it for now."""
@@ -408,7 +424,31 @@ class Exchange:
         connection.view[: len(early)] = early
         connection.filled = len(early)
         connection.state = _BODY
-        return connection.filled == len(connection.view) and self._finish(connection)
+        if connection.filled == len(connection.view):
+            return self._finish(connection)
+        return len(connection.view) - connection.filled >= _LONG and self._share(connection)
+
+    def _share(self, connection: Connection) -> bool:
+        """Every second long body is received by a second thread; True when this one is."""
+        long = sum(1 for each in self._open if each.state == _BODY and len(each.view) - each.filled >= _LONG)
+        if long < 2 or (self._receiver is not None and self._receiver.busy >= long - 1):
+            return False
+        if self._receiver is None:
+            self._receiver = Receiver()
+            self._selector.register(self._receiver.bell, selectors.EVENT_READ, self._receiver)
+        connection.state = _GIVEN
+        self._watch(connection, 0)
+        self._receiver.give(connection)
+        return True
+
+    def _collect(self, receiver: Receiver) -> None:
+        for connection, error in receiver.collect():
+            connection.state = _BODY
+            if error is None:
+                self._watch(connection, selectors.EVENT_READ)
+                self._finish(connection)
+            else:
+                self._fail(connection, error)
 
     def _finish(self, connection: Connection) -> bool:
         asked, answer = connection.asked, connection.answer
@@ -471,7 +511,11 @@ class Exchange:
                 continue
             opening = connection.state in (_CONNECTING, _SHAKING)
             limit = self._wire.connect_timeout if opening else self._wire.read_timeout
-            if now - connection.since > limit:
+            if now - connection.since > limit and connection.state == _GIVEN:
+                # It is the other thread's: the socket's end is what it will see, and give back.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection.sock or connection.raw, socket.SHUT_RDWR)
+            elif now - connection.since > limit:
                 self._fail(connection, TimeoutError(f"no byte for {limit:g} s"))
 
 

@@ -1,0 +1,93 @@
+"""A second thread that receives long bodies: taking a record apart and copying it runs without the interpreter's lock.
+
+It is given connections whose answer's head is understood, and gives them back when the body is whole or has broken off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from s3private.exchange import Connection
+
+Received = tuple["Connection", Exception | None]
+
+
+class Receiver:
+    """`bell` is readable when there is something to `collect`. Only the thread that made it may call its methods."""
+
+    def __init__(self) -> None:
+        self.bell, self._ring = socket.socketpair()
+        self._wake, self._call = socket.socketpair()
+        self.bell.setblocking(False)
+        self._wake.setblocking(False)
+        self._given: deque[Connection] = deque()
+        self._received: deque[Received] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake, selectors.EVENT_READ, None)
+        self._ended = False
+        self.busy = 0
+        self._thread = threading.Thread(target=self._run, name="s3private-receive", daemon=True)
+        self._thread.start()
+
+    def give(self, connection: Connection) -> None:
+        """Receive the rest of its body. It is not the caller's until it is collected."""
+        self.busy += 1
+        self._given.append(connection)
+        self._call.send(b".")
+
+    def collect(self) -> list[Received]:
+        """Connections that are the caller's again: their bodies are whole, or the error says why not."""
+        with contextlib.suppress(BlockingIOError):
+            self.bell.recv(4096)
+        collected = []
+        while self._received:
+            collected.append(self._received.popleft())
+        self.busy -= len(collected)
+        return collected
+
+    def close(self) -> None:
+        """All connections are the caller's again, as far as they have come."""
+        self._ended = True
+        self._call.send(b".")
+        self._thread.join()
+        for each in (self._selector, self.bell, self._ring, self._wake, self._call):
+            each.close()
+
+    def _run(self) -> None:
+        while not self._ended:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    self._wake.recv(4096)
+                    self._take_over()
+                else:
+                    self._receive(key.data)
+
+    def _take_over(self) -> None:
+        while self._given:
+            connection = self._given.popleft()
+            self._selector.register(connection.fd, selectors.EVENT_READ, connection)
+            # What came with the head's record waits in the TLS layer, where no selector sees it.
+            self._receive(connection)
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            connection.since = time.monotonic()
+            if connection.receive_body():
+                self._over(connection, None)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as error:
+            self._over(connection, error)
+
+    def _over(self, connection: Connection, error: Exception | None) -> None:
+        self._selector.unregister(connection.fd)
+        self._received.append((connection, error))
+        self._ring.send(b".")
