@@ -65,12 +65,13 @@ class Killed(BaseException):
 class Interrupted:
     """One emulated world in which runs can be killed. `reports`: of the runs that lived to give one."""
 
-    def __init__(self, ground: Ground, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, ground: Ground, patch: pytest.MonkeyPatch, *, kill_in_process: bool = True) -> None:
         self.ground = ground
         self.reports: list[Report] = []
         self._dead: set[int] = set()
-        ground.emulator.faults.kill = self._dead.add
-        _mortal(patch, self._dead)
+        if kill_in_process:
+            ground.emulator.faults.kill = self._dead.add
+            _mortal(patch, self._dead)
 
     def run(self, walk: Callable[[], Report]) -> Report | None:
         """None: killed."""
@@ -103,7 +104,12 @@ class Interrupted:
 
 @contextmanager
 def world(
-    directory: Path, *, workspaces: str | None = None, clock: Clock | None = None, strict: bool = True
+    directory: Path,
+    *,
+    workspaces: str | None = None,
+    clock: Clock | None = None,
+    strict: bool = True,
+    kill_in_process: bool = True,
 ) -> Iterator[Interrupted]:
     """Fresh clouds and a path file in `directory`. `strict`: a fault that never came to pass is a failure."""
     directory.mkdir(exist_ok=True)
@@ -116,7 +122,7 @@ def world(
         ground = Ground(emulator, directory)
         if workspaces is not None:
             ground.write(workspace_ids=workspaces)
-        yield Interrupted(ground, patch)
+        yield Interrupted(ground, patch, kill_in_process=kill_in_process)
         unknown = [request.operation for request in emulator.log.unknown()]
         assert not unknown, f"the emulator was asked what it does not know: {unknown}"
         unstruck = [str(planned) for planned in emulator.faults.unstruck()]
