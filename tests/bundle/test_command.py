@@ -35,6 +35,9 @@ def test_prod_is_refused_without_the_principal_to_run_as(typed: Typed) -> None:
 
 
 def test_dev_and_prod_lie_side_by_side_and_a_second_plan_is_empty(typed: Typed) -> None:
+    overrides = typed.folder / ".databricks" / "bundle" / "prod" / "variable-overrides.json"
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text('{"failure_emails": ["ops@example.com"]}', encoding="utf-8")
     for target in ("dev", "prod"):
         typed(f"databricks bundle deploy -t {target}")
     for target in ("dev", "prod"):
@@ -43,6 +46,9 @@ def test_dev_and_prod_lie_side_by_side_and_a_second_plan_is_empty(typed: Typed) 
     names = [job["settings"]["name"] for job in jobs]
     assert len(names) == len(set(names)) == 14
     assert len([name for name in names if name.startswith("[dev ")]) == 7
+    mailed = {job["settings"]["name"]: job["settings"].get("email_notifications") for job in jobs}
+    assert mailed["s3private maintain"]["on_failure"] == ["ops@example.com"]
+    assert not mailed["[dev operator] s3private maintain"].get("on_failure")
     schemas = {schema["name"] for schema in json.loads(typed("databricks schemas list main -o json"))}
     assert {"s3private", "dev_operator_s3private"} <= schemas
     paused = {job["settings"]["schedule"]["pause_status"] for job in jobs if "schedule" in job["settings"]}
@@ -68,7 +74,9 @@ def test_an_edit_changes_the_plan_and_the_wheel_whatever_is_left_in_dist(typed: 
 
 def test_destroy_stops_at_the_storage_and_leaves_it_when_it_was_let_go(typed: Typed) -> None:
     typed("databricks bundle deploy")
-    assert "prevent_destroy" in typed("databricks bundle destroy --auto-approve", status=1)
+    said = typed("databricks bundle destroy --auto-approve", status=1)
+    assert "resources.schemas.storage has lifecycle.prevent_destroy" in said
+    assert "resources.volumes.files has lifecycle.prevent_destroy" in said
     assert json.loads(typed("databricks jobs list -o json"))
     typed("databricks bundle deployment unbind files")
     typed("databricks bundle deployment unbind storage")
