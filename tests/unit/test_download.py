@@ -39,7 +39,7 @@ s3private.download(s3, "s3://b/k", sys.argv[2], ahead=2)
 @pytest.fixture
 def s3(origin: Origin) -> Any:
     session = boto3.Session("AKIAEXAMPLE000000000", "not-a-secret")
-    return connect(origin.route(), session=session, read_timeout=0.5)
+    return connect(origin.route(), session=session)
 
 
 def content(size: int, seed: int = 0) -> bytes:

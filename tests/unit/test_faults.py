@@ -167,7 +167,7 @@ def test_every_byte_is_right_or_there_is_one_clear_error(
     seeds = [int(ONE)] if ONE else range(first, first + cases)
     print(f"seeds {first} to {first + cases - 1}")
     session = boto3.Session("AKIAEXAMPLE000000000", "not-a-secret", "token")
-    s3: Any = connect(origin.route(proxy.port), session=session, read_timeout=0.3, lean=lean)
+    s3: Any = connect(origin.route(proxy.port), session=session, read_timeout=0.6, lean=lean)
     for seed in seeds:
         case = Case(seed, origin, proxy, tmp_path)
         try:

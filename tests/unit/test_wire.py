@@ -20,8 +20,9 @@ def session() -> boto3.Session:
 
 
 @pytest.fixture
-def wire(origin: Origin) -> Wire:
-    found = wire_of(connect(origin.route(), session=session(), read_timeout=0.5))
+def wire(origin: Origin, request: pytest.FixtureRequest) -> Wire:
+    stalls = "stall" in request.node.name
+    found = wire_of(connect(origin.route(), session=session(), read_timeout=0.5 if stalls else 20))
     assert found is not None
     return found
 
