@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loopback import only_loopback
+
 if TYPE_CHECKING:
     from s3private_emulator.emulator import Emulator
+
+only_loopback()
 
 
 @pytest.fixture

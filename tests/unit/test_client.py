@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import socket
 import time
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -14,6 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from loopback import Elsewhere
 from origin.proxy import FaultProxy
 from origin.server import Origin
 from s3private import OutsideRoute, RouteError, connect, explain, read_object, recipe
@@ -84,8 +86,6 @@ def test_a_connection_in_use_is_used_again(origin: Origin, lean: bool) -> None:
 
 
 def test_keep_alive_probes_come_before_the_load_balancer_forgets(origin: Origin) -> None:
-    import socket
-
     s3: Any = connect(origin.route(idle=80))
     options = s3._endpoint.http_session._manager.connection_pool_kw["socket_options"]
     assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
@@ -182,3 +182,11 @@ def test_notebook_code_for_boto3_works_with_two_changed_lines(origin: Origin, tm
         for bucket in ("b", "none"):
             exec("\n".join(changed), {"bucket": bucket})
     assert printed.getvalue() == "a.csv\nb.csv\nfailed: The specified bucket does not exist\n"
+
+
+def test_no_test_can_speak_to_another_machine() -> None:
+    """What `tests/loopback.py` promises of the whole suite: 192.0.2.1 is nobody's, and is not even tried."""
+    with socket.socket() as made, pytest.raises(Elsewhere, match=r"socket\.connect to \('192\.0\.2\.1', 443\)"):
+        made.connect(("192.0.2.1", 443))
+    with pytest.raises(Elsewhere, match=r"s3\.eu-west-1\.amazonaws\.com"):
+        socket.getaddrinfo("s3.eu-west-1.amazonaws.com", 443)
