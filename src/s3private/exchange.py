@@ -286,9 +286,7 @@ class Exchange:
         if connection.state == _CONNECTING:
             if code := connection.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(code, "cannot connect")
-            connection.sock = self._wire.context.wrap_socket(
-                connection.raw, server_hostname=self._wire.host, do_handshake_on_connect=False
-            )
+            connection.sock = self._wire.secure(connection.raw)
             connection.state = _SHAKING
         assert connection.sock is not None
         connection.sock.do_handshake()
@@ -465,6 +463,8 @@ class Exchange:
         taken_whole = connection.chunks is not None or len(connection.view) == length
         connection.forget()
         connection.served += 1
+        if connection.served == 1 and connection.sock is not None:
+            self._wire.remember(connection.sock)
         if not taken_whole or answer.fields.get("connection", "keep-alive").lower() != "keep-alive":
             self._drop(connection)
             return True

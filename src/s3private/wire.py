@@ -33,6 +33,7 @@ SOCKETS = 64
 
 ADDRESS_SECONDS = 30.0
 KEYS_SECONDS = 1.0
+SESSION_SECONDS = 300.0
 
 Address = tuple[int, int, int, Any]
 
@@ -113,6 +114,7 @@ class Wire:
         self._addresses: tuple[float, list[Address]] = (-ADDRESS_SECONDS, [])
         self._turn = 0
         self._keys: tuple[float, Keys | None] = (-KEYS_SECONDS, None)
+        self._session_of_tls: tuple[float, ssl.SSLSession | None] = (-SESSION_SECONDS, None)
         self._process = os.getpid()
         weakref.finalize(self, _close, self._idle)
 
@@ -150,6 +152,22 @@ class Wire:
     def forget_keys(self) -> None:
         """They were refused: the next request asks the session again."""
         self._keys = (-KEYS_SECONDS, None)
+
+    def secure(self, made: socket.socket) -> ssl.SSLSocket:
+        """TLS over a socket that is connected; the handshake is the caller's to drive.
+
+        Another connection's session is resumed where the server agrees: the certificate was verified there, and the
+        server shows that it is the same one. It saves both sides most of a handshake's work.
+        """
+        return self.context.wrap_socket(
+            made, server_hostname=self.host, do_handshake_on_connect=False, session=self._session_of_tls[1]
+        )
+
+    def remember(self, secured: ssl.SSLSocket) -> None:
+        """Its session can be resumed: an answer has come on it."""
+        now = self.now()
+        if now - self._session_of_tls[0] >= SESSION_SECONDS:
+            self._session_of_tls = (now, secured.session)
 
     def open(self) -> socket.socket:
         """A socket on its way to the host: not blocking, not connected yet. Raises OSError."""

@@ -66,6 +66,8 @@ class Origin:
         """Called before a request is answered: the place to replace an object."""
         self.tokens: set[str] | None = None
         """Session tokens that are good; None: any."""
+        self.resumed: list[bool] = []
+        """Of each connection: whether it went on with another one's TLS session."""
         self.redirect: str | None = None
         """The region that everybody is sent to, as S3 does when a bucket is in another one."""
         self.lock = threading.Lock()
@@ -116,11 +118,12 @@ class Origin:
             threading.Thread(target=self._serve, args=(connection, self._connections - 1), daemon=True).start()
 
     def _serve(self, raw: socket.socket, number: int) -> None:
-        connection: socket.socket = raw
+        connection: socket.socket | ssl.SSLSocket = raw
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = self.authority.server_context.wrap_socket(raw, server_side=True)
             self._open.add(connection)
+            self.resumed.append(bool(connection.session_reused))
             unread = b""
             while True:
                 while b"\r\n\r\n" not in unread:

@@ -68,3 +68,11 @@ def test_a_broken_answer_is_broken_and_says_why(origin: Origin, wire: Wire, kind
 
 def test_what_is_not_found_is_for_boto3_to_say(wire: Wire) -> None:
     assert wire.get(object_get("b", "none")) == Broken("BadAnswer: status 404")
+
+
+def test_connections_after_the_first_resume_its_tls_session(origin: Origin, wire: Wire) -> None:
+    origin.put("b", "k", b"x")
+    for _ in range(3):
+        assert isinstance(wire.get(object_get("b", "k")), Answer)
+        wire.close()
+    assert origin.resumed == [False, True, True]
