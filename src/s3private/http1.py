@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 
-_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _STATUS = re.compile(r"HTTP/1\.1 ([1-5]\d\d)(?: [^\r\n]*)?")
-_DIGITS = re.compile(r"\d{1,19}")
+_DIGITS = re.compile(r"[0-9]{1,19}")
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)\r\n")
+# No match of one field can begin inside another: as a whole they are all that is there.
+_FIELDS = re.compile(f"(?:{_FIELD.pattern.replace('(', '(?:')})*")
 
 
 class BadAnswer(Exception):
@@ -18,42 +20,32 @@ class BadAnswer(Exception):
 
 
 class Head:
-    """An answer's status and fields, names in lower case."""
+    """An answer's status and fields, names in lower case. length: Content-Length, where it is a plain number."""
 
-    __slots__ = ("fields", "status")
+    __slots__ = ("fields", "length", "status")
 
     def __init__(self, status: int, fields: dict[str, str]) -> None:
         self.status = status
         self.fields = fields
-
-    @property
-    def length(self) -> int | None:
-        """Content-Length, where it is a plain number."""
-        text = self.fields.get("content-length")
-        return int(text) if text is not None and _DIGITS.fullmatch(text) else None
-
-    @property
-    def content_range(self) -> tuple[int, int, int] | None:
-        """First byte, last byte, and the object's size."""
-        match = _RANGE.fullmatch(self.fields.get("content-range", ""))
-        return (int(match[1]), int(match[2]), int(match[3])) if match else None
+        text = fields.get("content-length")
+        self.length = int(text) if text is not None and _DIGITS.fullmatch(text) else None
 
 
 def parse_head(raw: bytes) -> Head:
     """Parse what came before the empty line. Raises BadAnswer."""
-    lines = raw.decode("latin-1").split("\r\n")
-    match = _STATUS.fullmatch(lines[0])
+    first, _, text = (raw.decode("latin-1") + "\r\n").partition("\r\n")
+    match = _STATUS.fullmatch(first)
     if not match:
-        raise BadAnswer(f"not an HTTP/1.1 answer: {lines[0][:40]!r}")
-    fields: dict[str, str] = {}
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        name = name.lower()
-        if not colon or not name or name[-1:] in " \t" or name[:1] in " \t":
-            raise BadAnswer(f"not a header: {line[:40]!r}")
-        if name in fields and name in ("content-length", "content-range", "transfer-encoding", "etag"):
-            raise BadAnswer(f"{name} twice")
-        fields[name] = value.strip(" \t")
+        raise BadAnswer(f"not an HTTP/1.1 answer: {first[:40]!r}")
+    if not _FIELDS.fullmatch(text):
+        raise BadAnswer("not header fields")
+    pairs = _FIELD.findall(text)
+    fields = {name.lower(): value.rstrip(" \t") for name, value in pairs}
+    if len(fields) != len(pairs):
+        names = [name.lower() for name, _ in pairs]
+        for name in ("content-length", "content-range", "transfer-encoding", "etag"):
+            if names.count(name) > 1:
+                raise BadAnswer(f"{name} twice")
     if "transfer-encoding" in fields and "content-length" in fields:
         raise BadAnswer("both a length and chunks")
     return Head(int(match[1]), fields)
