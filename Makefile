@@ -16,7 +16,7 @@ help:
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
-	@echo "make bench    s3private beside its peers, about 40 minutes; writes docs/performance.md. bench-quick: three minutes"
+	@echo "make bench    s3private beside its peers, about 20 minutes; writes docs/performance.md. bench-quick: three minutes"
 	@echo "make bench-memory  a listing of 1,000,000 keys and a read of 10 GiB within their bounds"
 	@echo "make clean    remove .venv and what was built"
 
