@@ -75,7 +75,7 @@ def measure(names: list[str], only: list[str], scale: str, runs: int) -> Runs:
         for number, workload in enumerate(chosen):
             if only and workload.name.partition(",")[0] not in only and workload.name not in only:
                 continue
-            taking_part = list(names)
+            taking_part = [name for name in names if workload.name[0] in CONTENDERS[name].work]
             for turn in range(runs):
                 shift = turn % max(1, len(taking_part))
                 for client in taking_part[shift:] + taking_part[:shift]:

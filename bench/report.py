@@ -74,9 +74,9 @@ def document(chosen: list[Workload], results: Mapping[str, Row], took: float) ->
     counted = max((len(runs) for row in results.values() for runs in row.values()), default=0)
     out = [
         f"Measured on {datetime.date.today():%Y-%m-%d} in {took / 60:.0f} minutes: {machine()}.",
-        f"Loopback, TLS, every run in a fresh process, the clients taking turns; medians of {counted} runs, of one for a "
-        "client that took more than 10 s. Every answer was compared with what the server holds, byte by byte and key by "
-        "key.",
+        f"Loopback, TLS, every run in a fresh process, the clients taking turns; medians of {counted} runs, of one for "
+        "a client that took more than 10 s. Every answer was compared with what the server holds, byte by byte and "
+        "key by key.",
         "Versions: " + "; ".join(versions(clients)) + ".",
         "",
         "Seconds, lower is better; —: the client has no such call.",

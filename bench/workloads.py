@@ -167,7 +167,6 @@ def quick() -> list[Workload]:
     """The same at a quarter of the size: what it costs to begin weighs more here."""
     return _with_goals(
         _whole("a", GIB // 4),
-        _whole("a, file", GIB // 4, "to_file"),
         _many("b", 16, 16 * MIB, "0ms"),
         _many("c", 1250, 16 * KIB, "0ms"),
         _many("c, 10 ms", 1250, 16 * KIB, "10ms"),
