@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,7 +17,7 @@ import pytest
 
 from bundle.conftest import PATH_FILE, Site, result
 from s3private import ObjectEntry, ReadError, Refused, cli
-from s3private.jobs import ending, path, read, rows
+from s3private.jobs import path, read, rows
 from s3private.jobs.ending import JobFailed
 from s3private.provision.engine import Action, Change, Outcome, Report
 from s3private.route import Route
@@ -61,7 +62,7 @@ def test_read_writes_the_bytes_that_are_there_and_says_their_checksums(site: Sit
 
 
 def test_read_takes_a_large_object_in_parts(site: Site) -> None:
-    code = "import sys; from s3private.jobs import read; read.SMALL = 1; read.main(sys.argv[1:])"
+    code = "import sys; from s3private.jobs import read; read.SMALL = read._AT_A_TIME = 1; read.main(sys.argv[1:])"
     done = site.python("-c", code, f"--volume={site.volume}", f"--route={ROUTE}", "--output=results/parts")
     assert done.returncode == 0, done.stderr
     for key, body in site.objects.items():
@@ -108,7 +109,7 @@ def test_verify_waits_and_then_says_run_again_where_the_host_does_not_answer(sit
 
 @pytest.mark.parametrize("module", ["list", "read"])
 def test_what_s3_refuses_is_one_line(site: Site, module: str) -> None:
-    done = site.job(module, route=ROUTE, output="x", bucket="hr-records")
+    done = site.job(module, route=ROUTE, output=f"results/refused-{module}", bucket="hr-records")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "JobFailed" in last
@@ -199,24 +200,43 @@ def test_a_wrong_parameter_is_the_runs_reason() -> None:
         path.provision(["--path-file=x", "--volume=y", "--secret-scope=", "--timeout=soon"])
 
 
-def test_rows_replace_the_named_table_and_sparks_refusal_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_replace_the_named_table_and_sparks_refusal_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Spark is the serverless compute's own; what is asked of it is recorded here."""
     spark, errors = MagicMock(), ModuleType("pyspark.errors")
     refusal = type("PySparkException", (Exception,), {})
     vars(errors)["PySparkException"] = refusal
     monkeypatch.setitem(sys.modules, "pyspark.sql", spark)
     monkeypatch.setitem(sys.modules, "pyspark.errors", errors)
-    rows.write_table("main.s3private.listing", [{"key": "a"}], "key string")
-    create = spark.SparkSession.builder.getOrCreate.return_value.createDataFrame
-    create.assert_called_once_with([{"key": "a"}], "key string")
-    save = create.return_value.write.mode.return_value.option.return_value.saveAsTable
+    written = rows.write_rows(tmp_path / "rows.jsonl", [{"size": 1}])
+    rows.write_table("main.s3private.listing", written, "size bigint")
+    schema = spark.SparkSession.builder.getOrCreate.return_value.read.schema
+    schema.assert_called_once_with("size bigint")
+    schema.return_value.json.assert_called_once_with(str(tmp_path / "rows.jsonl"))
+    save = schema.return_value.json.return_value.write.mode.return_value.option.return_value.saveAsTable
     save.assert_called_once_with("main.s3private.listing")
     save.side_effect = refusal("[TABLE_OR_VIEW_NOT_FOUND] no catalog\nat java")
     with pytest.raises(ReadError, match=r"cannot write table main\.none\.t: \[TABLE_OR_VIEW_NOT_FOUND\] no catalog$"):
-        rows.write_table("main.none.t", [], "key string")
+        rows.write_table("main.none.t", written, "size bigint")
 
 
-def test_a_long_table_is_cut_and_says_so() -> None:
-    lines = ending.columns(("N",), [(n,) for n in range(ending.SHOWN_ROWS + 7)]).splitlines()
-    assert len(lines) == 1 + ending.SHOWN_ROWS + 1
+def test_a_result_that_breaks_off_leaves_the_one_before(tmp_path: Path) -> None:
+    def breaks() -> Iterator[dict[str, int]]:
+        yield {"size": 2}
+        raise ReadError("broken off")
+
+    rows.write_rows(tmp_path / "rows.jsonl", [{"size": 1}])
+    with pytest.raises(ReadError):
+        rows.write_rows(tmp_path / "rows.jsonl", breaks())
+    assert [(file.name, file.read_text("utf-8")) for file in tmp_path.iterdir()] == [("rows.jsonl", '{"size": 1}\n')]
+
+
+def test_a_long_table_is_cut_and_says_so_and_the_file_is_whole(tmp_path: Path) -> None:
+    many = rows.SHOWN_ROWS + 7
+    written = rows.write_rows(tmp_path / "rows.jsonl", ({"size": n} for n in range(many)))
+    lines = written.as_table({"N": "size"}).splitlines()
+    assert len(lines) == 1 + rows.SHOWN_ROWS + 1
     assert lines[-1] == "… and 7 more"
+    assert len(written.file.read_text("utf-8").splitlines()) == written.count == many
+    assert written.size == sum(range(many))

@@ -15,9 +15,6 @@ from typing import Any, NoReturn
 
 from s3private.errors import S3PrivateError
 
-SHOWN_ROWS = 100
-"""Rows of a table that are printed; all of them are in the output file."""
-
 
 class JobFailed(Exception):
     """The one line that the run shows as its error."""
@@ -53,13 +50,3 @@ def run_job(job: Callable[[argparse.Namespace], Ending], parameters: Parameters,
     print(ending.table, json.dumps(result, ensure_ascii=False), f"s3private {wheel}", sep="\n\n", flush=True)
     if ending.reason:
         raise JobFailed(ending.reason)
-
-
-def columns(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Rows under a header, at most SHOWN_ROWS of them, and how many more there are."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows[:SHOWN_ROWS])]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    if len(rows) > SHOWN_ROWS:
-        lines.append(f"… and {len(rows) - SHOWN_ROWS} more")
-    return "\n".join(lines)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
-from s3private.jobs.ending import Ending, columns, run_job
+from s3private.entries import ObjectEntry
+from s3private.jobs.ending import Ending, run_job
 from s3private.jobs.place import in_volume
 from s3private.jobs.rows import write_rows, write_table
 from s3private.jobs.selection import select, selecting
 
-_SCHEMA = "bucket string, key string, size bigint, last_modified string, etag string, storage_class string"
+_SCHEMA = "bucket string, key string, size bigint, last_modified timestamp, etag string, storage_class string"
+_SHOWN = {"KEY": "key", "SIZE": "size", "LAST MODIFIED": "last_modified"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -20,22 +23,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _list(arguments: argparse.Namespace) -> Ending:
     _, entries = select(arguments)
-    rows = [
-        {
-            "bucket": entry.bucket,
-            "key": entry.key,
-            "size": entry.size,
-            "last_modified": entry.last_modified.isoformat(),
-            "etag": entry.etag,
-            "storage_class": entry.storage_class,
-        }
-        for entry in entries
-    ]
-    file = in_volume(arguments.volume, arguments.output)
-    write_rows(file, rows)
+    rows = write_rows(in_volume(arguments.volume, arguments.output), map(_row, entries))
     if arguments.table:
         write_table(arguments.table, rows, _SCHEMA)
-    size = sum(int(str(row["size"])) for row in rows)
-    shown = columns(("KEY", "SIZE", "LAST MODIFIED"), [(r["key"], r["size"], r["last_modified"]) for r in rows])
-    result = {"outcome": "listed", "objects": len(rows), "bytes": size, "output": str(file), "table": arguments.table}
-    return Ending(table=f"{shown}\n\n{len(rows)} objects, {size} bytes; all of them in {file}", result=result)
+    said = f"{rows.as_table(_SHOWN)}\n\n{rows.count} objects, {rows.size} bytes; all of them in {rows.file}"
+    result = {"outcome": "listed", "objects": rows.count, "bytes": rows.size}
+    return Ending(table=said, result={**result, "output": str(rows.file), "table": arguments.table})
+
+
+def _row(entry: ObjectEntry) -> dict[str, Any]:
+    return {**entry._asdict(), "last_modified": entry.last_modified.isoformat()}

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s3private.downloading import SMALL, download
 from s3private.entries import ObjectEntry
 from s3private.errors import Refused
-from s3private.jobs.ending import Ending, columns, run_job
+from s3private.jobs.ending import Ending, run_job
 from s3private.jobs.place import in_volume
 from s3private.jobs.rows import write_rows, write_table
 from s3private.jobs.selection import select, selecting
 from s3private.reading import read_objects
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
 _SCHEMA = "bucket string, key string, size bigint, sha256 string, file string"
 _MANIFEST = "objects.jsonl"
+_SHOWN = {"KEY": "key", "SIZE": "size", "SHA256": "sha256"}
+_AT_A_TIME = 1000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,31 +34,28 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _read(arguments: argparse.Namespace) -> Ending:
     s3, chosen = select(arguments)
-    # A key that ends in a slash marks a folder, and has no bytes.
-    entries = [entry for entry in chosen if entry.size or not entry.key.endswith("/")]
     directory = in_volume(arguments.volume, arguments.output)
-    files = {entry.key: file_of(directory, entry) for entry in entries}
-    small = [entry for entry in entries if entry.size <= SMALL]
-    for read in read_objects(s3, small):
-        files[read.key].parent.mkdir(parents=True, exist_ok=True)
-        files[read.key].write_bytes(read.body)
-    for entry in entries:
-        if entry.size > SMALL:
-            download(s3, entry, files[entry.key])
-    rows = [_row(entry, files[entry.key]) for entry in entries]
-    write_rows(directory / _MANIFEST, rows)
+    rows = write_rows(directory / _MANIFEST, _written(s3, chosen, directory))
     if arguments.table:
         write_table(arguments.table, rows, _SCHEMA)
-    size = sum(row["size"] for row in rows)
-    shown = columns(("KEY", "SIZE", "SHA256"), [(r["key"], r["size"], r["sha256"]) for r in rows])
-    result = {
-        "outcome": "read",
-        "objects": len(rows),
-        "bytes": size,
-        "output": str(directory),
-        "table": arguments.table,
-    }
-    return Ending(table=f"{shown}\n\n{len(rows)} objects, {size} bytes, into {directory}", result=result)
+    said = f"{rows.as_table(_SHOWN)}\n\n{rows.count} objects, {rows.size} bytes, into {directory}"
+    result = {"outcome": "read", "objects": rows.count, "bytes": rows.size}
+    return Ending(table=said, result={**result, "output": str(directory), "table": arguments.table})
+
+
+def _written(s3: S3Client, chosen: Iterator[ObjectEntry], directory: Path) -> Iterator[dict[str, Any]]:
+    """Small objects many at once, large ones each in parts; so many at a time, however many there are."""
+    while entries := list(islice(chosen, _AT_A_TIME)):
+        # A key that ends in a slash marks a folder, and has no bytes.
+        files = {e.key: file_of(directory, e) for e in entries if e.size or not e.key.endswith("/")}
+        here = [entry for entry in entries if entry.key in files]
+        for read in read_objects(s3, [entry for entry in here if entry.size <= SMALL]):
+            files[read.key].parent.mkdir(parents=True, exist_ok=True)
+            files[read.key].write_bytes(read.body)
+        for entry in here:
+            if entry.size > SMALL:
+                download(s3, entry, files[entry.key])
+        yield from (_row(entry, files[entry.key]) for entry in here)
 
 
 def _row(entry: ObjectEntry, file: Path) -> dict[str, Any]:
