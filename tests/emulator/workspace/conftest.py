@@ -30,7 +30,8 @@ def sleeps():
     time.sleep(60)
 
 def sets():
-    from databricks.sdk.runtime import dbutils
+    from pyspark.dbutils import DBUtils
+    dbutils = DBUtils()
     dbutils.jobs.taskValues.set("greeting", "hello")
     dbutils.jobs.taskValues.set("items", ["a", "b", "c"])
 
