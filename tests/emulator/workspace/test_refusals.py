@@ -161,6 +161,8 @@ def test_a_service_principal_signs_in_to_the_workspace_and_to_the_account_at_one
     assert WorkspaceClient(config=config(None)).current_user.me().user_name == world.client_id
     account = AccountClient(config=config(world.databricks_account))
     assert [w.workspace_id for w in account.workspaces.list()] == [workspace.id for workspace in world.workspaces]
+    with pytest.raises(NotFound, match="No API found"):
+        here.call("GET", f"/api/2.0/accounts/{world.databricks_account}/workspaces")
 
 
 @pytest.mark.parametrize(("fault", "status", "runs"), [(Fault.ERROR, 500, 0), (Fault.GATEWAY_TIMEOUT, 504, 1)])
