@@ -93,7 +93,7 @@ class FaultGate:
         if planned is not None and (planned.fault is Fault.STALE or planned.reads):
             self._past.freeze(planned)
         reply = self._carry_out(environ)
-        if not request.writes:
+        if not request.writes and _tells_what_is(request, reply):
             self._past.keep(key, reply)
         if planned is not None and planned.fault in KEPT:
             return self._lose(request, planned, reply, start_response)
@@ -138,6 +138,13 @@ class FaultGate:
         status, headers = began[-1]
         content_type = next((value for name, value in headers if name.lower() == "content-type"), "text/plain")
         return Reply(status=int(status.split()[0]), content_type=content_type, body=body)
+
+
+def _tells_what_is(request: Request, reply: Reply) -> bool:
+    """Whether a read says what there is or that there is nothing. Credentials are made for each who asks, and a refusal
+    for another reason is not repeated."""
+    there = reply.status == 200 or b"NotFound" in reply.body or b"DOES_NOT_EXIST" in reply.body
+    return there and not request.operation.startswith("sts:")
 
 
 Key = tuple[str, str, str, tuple[tuple[str, str], ...]]

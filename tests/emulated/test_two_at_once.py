@@ -22,6 +22,7 @@ from s3private.provision.engine import Outcome, Report, provision
 from s3private.provision.steps import path_steps
 from s3private_emulator.clock import RealClock
 
+NCCS = "account:POST network-connectivity-configs"
 CREATES = {
     "an interface endpoint": "Action=CreateVpcEndpoint&",
     "an endpoint service": "Action=CreateVpcEndpointServiceConfiguration&",
@@ -140,4 +141,7 @@ def test_a_second_run_names_all_that_the_first_made_meanwhile(tmp_path: Path) ->
         named = " ".join(saw([second]))
         for title in ("interface endpoint", "endpoint service", "network connectivity config", "private endpoint rule"):
             assert title in named
+        asked = [r.operation for r in ground.emulator.log.writes()]
+        for operation in ("ec2:CreateVpcEndpoint", NCCS, f"{NCCS}/{{ncc_id}}/private-endpoint-rules"):
+            assert asked.count(operation) == 1, "what the first run had made was asked for again"
         assert not_settled(ground) == ""

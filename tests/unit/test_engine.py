@@ -165,6 +165,36 @@ def test_what_is_created_but_not_visible_yet_is_not_created_again(shelf: Shelf, 
     assert shelf.writes.count("create base") == 1
 
 
+def test_what_appeared_since_the_plan_is_found_and_not_made_again(shelf: Shelf, steps: list[AnyStep]) -> None:
+    def another_run(line: str) -> None:
+        if line.startswith("base: create"):
+            shelf.things["top"] = "made"
+
+    report = provision(steps, clock=StandingClock(), timeout=60, progress=another_run)
+    assert report.outcome is Outcome.SETTLED
+    assert shelf.writes == ["create base"]
+    assert report.notes == ("top top-1 was made meanwhile by another run, or by a request whose reply was lost",)
+
+
+def test_a_refused_creation_is_believed_only_after_looking_again(shelf: Shelf, steps: list[AnyStep]) -> None:
+    class Refused(BaseStep):
+        def create(self, found: Found) -> None:
+            super().create(found)
+            raise OSError("there is one already")
+
+    assert provision([Refused(shelf)], clock=StandingClock(), timeout=60).outcome is Outcome.SETTLED
+
+
+def test_a_refused_deletion_of_what_is_gone_is_no_failure(shelf: Shelf) -> None:
+    class Refused(BaseStep):
+        def delete(self, resource: Base, found: Found) -> None:
+            super().delete(resource, found)
+            raise OSError("there is none")
+
+    shelf.things = {"base": "blue"}
+    assert destroy([Refused(shelf)], clock=StandingClock(), timeout=60).outcome is Outcome.SETTLED
+
+
 def test_a_timeout_means_run_again_and_running_again_ends_settled(shelf: Shelf, steps: list[AnyStep]) -> None:
     shelf.reads_until_ready = 10
     stopped = provision(steps, clock=StandingClock(), timeout=35, poll=10)
