@@ -85,8 +85,8 @@ def interleave(directory: Path, seed: int) -> int:
             assert counted.pop("targets") == 2, f"seed {seed}"
             assert set(counted.values()) == {1}, f"seed {seed}: {counted}"
         # A read that is still stale shows what is no more.
-        left = next((p for p in (ground.plan() for _ in range(4)) if p.outcome is Outcome.SETTLED), None)
-        assert left is not None, f"seed {seed}: plan says {ground.plan().pending}"
+        settled = next((p for p in (ground.plan() for _ in range(4)) if p.outcome is Outcome.SETTLED), None)
+        assert settled is not None, f"seed {seed}: plan says {ground.plan().pending}"
         for _ in range(2):
             run.run(ground.destroy)
             let_go(run)
