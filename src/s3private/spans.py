@@ -149,7 +149,6 @@ class Spans:
         self._under_way = 0
         self._kept = 0
         self._pages = 0
-        self._empty = 0
         self._came = 0
         self._taken = 0
         self._prefixes = 0
@@ -187,10 +186,7 @@ class Spans:
             objects = self._listed(span, page)
         self._came += len(page.keys)
         self._taken += len(objects.keys) + len(span.direct.keys if page.prefixes else ())
-        if objects.keys or page.prefixes:
-            self._pages += 1
-        else:
-            self._empty += 1
+        self._pages += bool(objects.keys or page.prefixes)
         if guessed:
             self._learn_from_guess(span, objects)
         return self._in_order(span, objects) if self._ordered else self._at_once_given(span, objects)
@@ -349,7 +345,7 @@ class Spans:
 
     def _cut_names(self) -> Span | None:
         guesses = sum(1 for span in self._spans if span.asked and span.start and not span.count)
-        wasteful = self._came > 2 * self._taken + 4 * self._page_size or self._empty > 16 + self._pages
+        wasteful = self._came > 2 * self._taken + 4 * self._page_size
         if wasteful or guesses >= 4 * self._pages:
             return None
         worth = _WORTH * self._page_size

@@ -16,6 +16,20 @@ _LONGEST = 256
 _DIGITS = frozenset(string.digits)
 _HEX = frozenset("0123456789abcdef")
 _UPPER_HEX = frozenset("0123456789ABCDEF")
+# Beyond ASCII a script's characters are too many to name all: one in so many of them will do to cut between.
+_SCRIPTS = tuple(
+    (first, last, frozenset(map(chr, range(first, last + 1, (last - first) // 64 + 1))))
+    for first, last in (
+        (0x00C0, 0x024F),  # Latin with accents
+        (0x0370, 0x03FF),  # Greek
+        (0x0400, 0x04FF),  # Cyrillic
+        (0x0590, 0x06FF),  # Hebrew, Arabic
+        (0x0900, 0x0E7F),  # Devanagari to Thai
+        (0x3040, 0x30FF),  # kana
+        (0x4E00, 0x9FFF),  # Han
+        (0xAC00, 0xD7A3),  # Hangul
+    )
+)
 _CLASSES = (_DIGITS, frozenset(string.ascii_lowercase), frozenset(string.ascii_uppercase))
 
 
@@ -96,4 +110,7 @@ def _widened(seen: set[str], varying: list[set[str]]) -> str:
     for characters in _CLASSES:
         if seen & characters:
             wide |= characters
+    for first, last, some in _SCRIPTS:
+        if any(first <= ord(character) <= last for character in seen):
+            wide |= some
     return "".join(sorted(wide))

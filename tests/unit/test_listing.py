@@ -124,6 +124,14 @@ def test_nothing_is_asked_for_before_or_after_it_is_wanted(lists: Lists) -> None
     assert len(lists.requests) <= asked + 3
 
 
+def test_a_listing_that_is_closed_gives_its_connection_back(lists: Lists) -> None:
+    s3 = client(lists)
+    with list_objects(s3, "s3://sales-records/", page_size=2, at_once=1) as listing:
+        assert next(listing).key == KEYS[0]
+    assert len(list(list_objects(s3, "s3://sales-records/", at_once=1))) == len(KEYS)
+    assert {request.connection for request in lists.requests} == {0}
+
+
 def test_a_small_limit_is_one_small_request(lists: Lists) -> None:
     assert [e.key for e in list_objects(client(lists), "s3://sales-records/", limit=3)] == KEYS[:3]
     assert [request.parameters["max-keys"] for request in lists.requests] == ["3"]

@@ -227,6 +227,8 @@ GOOD = f"{HEAD}{FIELDS}{ONE}{ONE}</ListBucketResult>"
         ("<IsTruncated>false</IsTruncated>", ""),
         ("<IsTruncated>false", "<IsTruncated>true"),
         ("<Name>b</Name>", "<Name>b</Name><Name>b</Name>"),
+        ("<Name>b</Name>", "<KeyCount>x</KeyCount>"),
+        ("<Name>b</Name>", "<MaxKeys/>"),
         ("ListBucketResult", "ListBucketsResult"),
         ("UTF-8", "latin-1"),
         ("</ListBucketResult>", ""),

@@ -12,7 +12,7 @@ import pytest
 from s3private.spans import Ask, Span, Spans
 from unit.bucket import Bucket, page_from
 
-CASES = 150
+CASES = 100
 Keys = Callable[[random.Random, int], list[str]]
 
 
@@ -62,7 +62,16 @@ def skewed(rng: random.Random, count: int) -> list[str]:
     return [f"a{number}" for number in range(3)] + [f"zz/{'q' * 20}{number:06d}" for number in range(count)]
 
 
-SHAPES = [flat_numbers, plain_numbers, random_names, hexadecimal, partitions, beside_folders, skewed]
+def deep_zeros(rng: random.Random, count: int) -> list[str]:
+    """Few first characters, and the numbers far behind them: guesses in between are all wrong."""
+    return [f"{first}{'0' * 30}{number:04d}" for first in "02468ac" for number in range(count // 7)]
+
+
+def han(rng: random.Random, count: int) -> list[str]:
+    return ["".join(chr(0x4E00 + rng.randrange(20000)) for _ in range(4)) for _ in range(count)]
+
+
+SHAPES = [flat_numbers, plain_numbers, random_names, hexadecimal, partitions, beside_folders, skewed, deep_zeros, han]
 
 
 def listed(
@@ -139,7 +148,8 @@ def test_keys_that_are_there_all_the_while_come_once_however_many_come_and_go(sh
 
 
 @pytest.mark.parametrize(
-    ("shape", "pages"), [(flat_numbers, 1.6), (hexadecimal, 1.9), (partitions, 2.3), (beside_folders, 2.3)]
+    ("shape", "pages"),
+    [(flat_numbers, 1.6), (hexadecimal, 1.9), (partitions, 2.3), (beside_folders, 2.3), (deep_zeros, 2.0), (han, 1.6)],
 )
 def test_cutting_up_costs_few_requests_more(shape: Keys, pages: float) -> None:
     rng = random.Random(1)
