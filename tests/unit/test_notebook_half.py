@@ -149,7 +149,10 @@ def test_a_service_credential_outside_databricks_is_refused_with_what_to_do() ->
 def test_every_public_name_is_there_and_listed() -> None:
     assert sorted(s3private.__all__) == list(s3private.__all__)
     for name in s3private.__all__:
-        assert hasattr(s3private, name)
+        assert getattr(s3private, name).__name__ == name
+    assert dir(s3private) == s3private.__all__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        getattr(s3private, "noth" + "ing")
 
 
 def test_importing_loads_neither_the_operator_half_nor_boto3() -> None:
