@@ -10,7 +10,7 @@ from s3private.provision.engine import Outcome
 from s3private_emulator.emulator import Emulator
 
 
-def _ground(emulator: Emulator, home: Path, environment: pytest.MonkeyPatch) -> Ground:
+def prepared(emulator: Emulator, home: Path, environment: pytest.MonkeyPatch) -> Ground:
     for name in SETTINGS:
         environment.delenv(name, raising=False)
     environment.setenv("HOME", str(home))
@@ -21,14 +21,14 @@ def _ground(emulator: Emulator, home: Path, environment: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def ground(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    return _ground(emulator, tmp_path, monkeypatch)
+    return prepared(emulator, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """A path that is whole, for tests that leave it so: it is built once for all tests of a module."""
     with Emulator() as emulator, pytest.MonkeyPatch.context() as environment:
-        ground = _ground(emulator, tmp_path_factory.mktemp("built"), environment)
+        ground = prepared(emulator, tmp_path_factory.mktemp("built"), environment)
         assert ground.provision().outcome is Outcome.SETTLED
         yield ground
         assert emulator.log.unknown() == []
