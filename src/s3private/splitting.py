@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 _PRECISION = 1 << 128
 _LONGEST = 256
+_MOST = 128
 _DIGITS = frozenset(string.digits)
 _HEX = frozenset("0123456789abcdef")
 _UPPER_HEX = frozenset("0123456789ABCDEF")
@@ -34,7 +35,7 @@ _CLASSES = (_DIGITS, frozenset(string.ascii_lowercase), frozenset(string.ascii_u
 
 
 class Alphabet:
-    """The characters seen at each position after a common prefix. Memory: at most 256 sets of characters."""
+    """The characters seen at each position after a common prefix. Memory: at most 256 sets of 128 characters."""
 
     def __init__(self) -> None:
         self._seen: list[set[str]] = []
@@ -48,7 +49,7 @@ class Alphabet:
             while len(seen) < min(len(rest), _LONGEST):
                 seen.append(set())
             for characters, character in zip(seen, rest, strict=False):
-                if character not in characters:
+                if character not in characters and len(characters) < _MOST:
                     characters.add(character)
                     self._learned = True
 
