@@ -11,7 +11,8 @@ import pytest
 from origin.server import Fault, Origin
 from s3private import connect
 from s3private.client import wire_of
-from s3private.exchange import get_many
+from s3private.exchange import Connection, get_many
+from s3private.receiver import Receiver
 from s3private.wire import Answer, Broken, Wire, object_get
 
 
@@ -76,3 +77,39 @@ def test_connections_after_the_first_resume_its_tls_session(origin: Origin, wire
         assert isinstance(wire.get(object_get("b", "k")), Answer)
         wire.close()
     assert origin.resumed == [False, True, True]
+
+
+def test_long_bodies_are_received_by_two_threads_each_whole(
+    origin: Origin, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    give = Receiver.give
+
+    def count(receiver: Receiver, connection: Connection) -> None:
+        given.append(connection)
+        give(receiver, connection)
+
+    monkeypatch.setattr(Receiver, "give", count)
+    bodies = {f"k{number}": random.Random(number).randbytes(6_000_000 + number) for number in range(6)}
+    for key, body in bodies.items():
+        origin.put("b", key, body)
+    for _ in range(20):
+        found = {
+            key: outcome.body
+            for key, outcome in get_many(wire, ((key, object_get("b", key)) for key in bodies), sockets=6)
+            if isinstance(outcome, Answer)
+        }
+        assert found == bodies
+        if given:
+            break
+    assert given
+
+
+@pytest.mark.parametrize("kind", ["truncate", "cut", "reset", "stall"])
+def test_a_long_body_that_breaks_off_in_the_second_thread_is_broken(origin: Origin, wire: Wire, kind: str) -> None:
+    for number in range(4):
+        origin.put("b", f"k{number}", bytes(6_000_000))
+    origin.fault = lambda request: Fault(kind, 5_000_000)
+    outcomes = [each for _, each in get_many(wire, ((n, object_get("b", f"k{n}")) for n in range(4)), sockets=4)]
+    assert len(outcomes) == 4
+    assert all(isinstance(each, Broken) and each.received <= 5_000_000 for each in outcomes)
