@@ -163,6 +163,10 @@ def test_an_edit_and_a_second_deployment_run_the_new_wheel(provisioned: str, typ
 
 def test_the_same_path_serves_dev_and_prod(provisioned: str, typed: Typed) -> None:
     typed("databricks bundle deploy -t prod")
+    refused = typed("databricks bundle run provision -t prod", status=1)
+    assert "does not have READ permission on scope s3private" in refused
+    principal = typed.environment["BUNDLE_VAR_run_as_service_principal"]
+    typed(f"databricks secrets put-acl s3private {principal} READ")
     assert "/Volumes/main/s3private/files/routes/demo.route.json" in typed("databricks bundle run provision -t prod")
     assert results(typed("databricks bundle run list -t prod"))["list"]["objects"] == 3
     assert results(typed("databricks bundle run list"))["list"]["objects"] == 3
