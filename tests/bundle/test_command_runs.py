@@ -35,7 +35,6 @@ def put_secrets(typed: Typed) -> None:
     typed("databricks secrets create-scope s3private")
     typed(f"databricks secrets put-secret s3private client-id --string-value {client_id}")
     typed(f"databricks secrets put-secret s3private client-secret --string-value {secret}")
-    typed(f"databricks secrets put-acl s3private {client_id} READ")  # in prod jobs run as this service principal
 
 
 @pytest.fixture(scope="module")
