@@ -91,12 +91,12 @@ def test_what_a_person_has_rejected_stops_the_run_in_the_platforms_word(
 @pytest.mark.parametrize(
     "operation",
     [
-        "ec2:CreateSecurityGroup",
         "ec2:CreateVpcEndpoint",
-        "elbv2:CreateTargetGroup",
         "elbv2:CreateLoadBalancer",
-        "elbv2:CreateListener",
-        "elbv2:RegisterTargets",
+        pytest.param("ec2:CreateSecurityGroup", marks=pytest.mark.matrix),
+        pytest.param("elbv2:CreateTargetGroup", marks=pytest.mark.matrix),
+        pytest.param("elbv2:CreateListener", marks=pytest.mark.matrix),
+        pytest.param("elbv2:RegisterTargets", marks=pytest.mark.matrix),
     ],
 )
 def test_a_limit_is_said_at_once_and_once_raised_the_next_run_goes_on(run: Interrupted, operation: str) -> None:

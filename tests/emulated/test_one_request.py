@@ -18,7 +18,8 @@ RULES = f"{NCCS}/{{ncc_id}}/private-endpoint-rules"
 TRANSIENT = "Please try again later or try a faster operation."
 """One of the messages for which the SDK asks again whatever the status.
 https://github.com/databricks/databricks-sdk-py/blob/main/databricks/sdk/_base_client.py"""
-ASKED_AGAIN_BY_THE_SDK: dict[str, dict[str, Any]] = {
+ANSWERS: dict[str, dict[str, Any]] = {
+    # After each of these the SDK would ask again.
     "504": {"fault": Fault.GATEWAY_TIMEOUT},
     "504, retry at once": {"fault": Fault.GATEWAY_TIMEOUT, "retry_after": "0"},
     "reply lost": {"fault": Fault.REPLY_LOST},
@@ -29,10 +30,16 @@ ASKED_AGAIN_BY_THE_SDK: dict[str, dict[str, Any]] = {
 }
 
 
+SHORT = ("504, retry at once", "request lost")
+"""In `make test`; the others in `make test-matrix`."""
+
+
 @pytest.mark.parametrize("operation", [NCCS, RULES])
-@pytest.mark.parametrize("answer", ASKED_AGAIN_BY_THE_SDK)
+@pytest.mark.parametrize(
+    "answer", [pytest.param(answer, marks=() if answer in SHORT else pytest.mark.matrix) for answer in ANSWERS]
+)
 def test_one_request_is_sent_and_the_answer_is_found(tmp_path: Path, operation: str, answer: str) -> None:
-    planned = Planned(operation=operation, times=20, **ASKED_AGAIN_BY_THE_SDK[answer])
+    planned = Planned(operation=operation, times=20, **ANSWERS[answer])
     with world(tmp_path) as run:
         emulator = run.ground.emulator
         emulator.faults.add(planned)
