@@ -63,6 +63,10 @@ class Ground:
             self._clients[text] = Clients(self.config)
         return self._clients[text]
 
+    def forget_clients(self) -> None:
+        """What runs next signs in anew, as a new process does."""
+        self._clients.clear()
+
     def plan(self) -> Report:
         return plan(path_steps(self.config, self.clients))
 

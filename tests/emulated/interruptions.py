@@ -76,6 +76,7 @@ class Interrupted:
     def run(self, walk: Callable[[], Report]) -> Report | None:
         """None: killed."""
         self._dead.clear()
+        self.ground.forget_clients()
         try:
             report = walk()
         except Killed:

@@ -18,6 +18,7 @@ from requests import Session
 
 from emulated.inspection import not_settled
 from emulated.interruptions import Interrupted, world
+from s3private.provision.clients import Clients
 from s3private.provision.engine import Outcome, Report, provision
 from s3private.provision.steps import path_steps
 from s3private_emulator.clock import RealClock
@@ -82,7 +83,7 @@ def both(run: Interrupted) -> list[Report]:
     ground = run.ground
 
     def one() -> None:
-        steps = path_steps(ground.config, ground.clients)
+        steps = path_steps(ground.config, Clients(ground.config))
         reports.append(provision(steps, clock=BriefClock(), timeout=7200))
 
     threads = [threading.Thread(target=one) for _ in range(2)]
@@ -129,7 +130,7 @@ def test_two_runs_that_make_one_thing_at_the_same_moment_keep_the_same_one(tmp_p
 def test_a_second_run_names_all_that_the_first_made_meanwhile(tmp_path: Path) -> None:
     with world(tmp_path) as run:
         ground = run.ground
-        steps = path_steps(ground.config, ground.clients)
+        steps = path_steps(ground.config, Clients(ground.config))
         first: list[Report] = []
 
         def after_the_plan(_line: str) -> None:
