@@ -68,15 +68,15 @@ def line(workload: Workload, row: Row) -> str:
     return f"{workload.name:10}" + " · ".join(cells) + against
 
 
-def document(chosen: list[Workload], results: Mapping[str, Row], took: float) -> str:
+def document(chosen: list[Workload], results: Mapping[str, Row], took: float, slow: float) -> str:
     measured = [each for each in chosen if each.name in results]
     clients = [client for client in CONTENDERS if any(client in results[each.name] for each in measured)]
     counted = max((len(runs) for row in results.values() for runs in row.values()), default=0)
     out = [
         f"Measured on {datetime.date.today():%Y-%m-%d} in {took / 60:.0f} minutes: {machine()}.",
         f"Loopback, TLS, every run in a fresh process, the clients taking turns; medians of {counted} runs, of one for "
-        "a client that took more than 10 s. Every answer was compared with what the server holds, byte by byte and "
-        "key by key.",
+        f"a client that took more than {slow:.0f} s. Every answer was compared with what the server holds, byte by "
+        "byte and key by key.",
         "Versions: " + "; ".join(versions(clients)) + ".",
         "",
         "Seconds, lower is better; —: the client has no such call.",
