@@ -61,14 +61,35 @@ def test_provision_works_while_a_deactivated_rule_still_sits_on_the_same_service
     assert run.run(run.ground.destroy) is None
     run.until_settled(run.ground.provision, runs=1)
     emulator = run.ground.emulator
-    assert sorted(c.state.value for c in connections(emulator)) == ["available", "rejected"]
-    assert [(rule.state, rule.deactivated) for rule in emulator.account.rules()] == [
-        ("DISCONNECTED", True),
-        ("ESTABLISHED", False),
-    ]
+    assert [c.state.value for c in connections(emulator)] == ["available", "available"]
+    assert [rule.deactivated for rule in emulator.account.rules()] == [True, False]
+    assert emulator.account.carried_names(WORKSPACE), "only the rule that is not deactivated carries"
     wait_a_day(run)
     assert run.ground.plan().outcome is Outcome.SETTLED
     assert not_settled(run.ground) == ""
+
+
+@pytest.mark.parametrize("way", ["killed before", "killed after", "refused before"])
+def test_a_path_is_whole_again_after_a_destroy_that_stopped_at_the_connection(run: Interrupted, way: str) -> None:
+    run.until_settled(run.ground.provision, runs=1)
+    run.ground.emulator.faults.add(WAYS[way](("ec2:RejectVpcEndpointConnections", 1)))
+    run.run(run.ground.destroy)
+    run.until_settled(run.ground.provision, runs=1)
+    wait_a_day(run)
+    assert not_settled(run.ground) == ""
+
+
+def test_what_a_rule_is_found_by_stays_while_the_rule_cannot_be_deleted(tmp_path: Path) -> None:
+    with world(tmp_path, workspaces="[]") as run:
+        run.until_settled(run.ground.provision, runs=1)
+        run.ground.emulator.faults.add(WAYS["refused before"](DELETE_RULE))
+        stopped = run.run(run.ground.destroy)
+        assert stopped is not None
+        assert (stopped.outcome, "PERMISSION_DENIED" in stopped.message) == (Outcome.FAILED, True)
+        assert count(run.ground.emulator)["services"] == 1
+        assert "endpoint service" in {c.step for c in stopped.changes if c.reason == "not tried yet"}
+        run.remove(again=1)
+        assert count(run.ground.emulator) == {}
 
 
 def test_the_connection_of_a_rule_that_hands_deactivated_does_not_hold_the_service(tmp_path: Path) -> None:

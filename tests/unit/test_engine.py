@@ -248,3 +248,20 @@ def test_destroy_reports_what_remains_and_until_when(shelf: Shelf, steps: list[A
         ("base", Action.REMAINS, "tomorrow"),
     ]
     assert shelf.writes == []
+
+
+def test_a_deletion_that_failed_ends_the_walk_and_the_rest_is_reported(shelf: Shelf) -> None:
+    class Stuck(TopStep):
+        refusals = (OSError,)
+
+        def delete(self, resource: Top, found: Found) -> None:
+            raise OSError("no")
+
+    shelf.things = {"base": "blue", "top": "made"}
+    report = destroy([BaseStep(shelf), Stuck(shelf)], clock=StandingClock(), timeout=60)
+    assert report.outcome is Outcome.FAILED
+    assert [(c.step, c.action, c.reason) for c in report.changes] == [
+        ("top", Action.REMAINS, "top: delete: no"),
+        ("base", Action.REMAINS, "not tried yet"),
+    ]
+    assert shelf.writes == []

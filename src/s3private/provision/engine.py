@@ -105,6 +105,8 @@ class Step(ABC, Generic[R]):
     """The exceptions in which the platform's SDK says no; the engine turns them into PlatformError."""
     wait_seconds: ClassVar[float] = 600.0
     """How long this step's own states may take before the engine stops waiting."""
+    removed_after: ClassVar[type[Resource] | None] = None
+    """Destroy removes it right after the step of this kind, although it was made later."""
     never_doubles: ClassVar[bool] = False
     """The platform refuses a second one, or makes nothing of it: what the plan saw is enough to create it."""
 
@@ -347,7 +349,10 @@ def destroy(
     poll: float = 10.0,
     progress: Progress = lambda _line: None,
 ) -> Report:
-    """Delete what the path made, last step first; go on past what the platform keeps, and report it."""
+    """Delete what the path made, last step first; go on past what the platform keeps, and report it.
+
+    A deletion that failed ends the walk: what comes before in the path is what the rest is found by.
+    """
     walk = _Walk(clock=clock, deadline=clock.now() + timeout, poll=poll, progress=progress)
     found = Found()
     here: list[tuple[AnyStep, Resource | None]] = []
@@ -367,8 +372,13 @@ def destroy(
             found = found.having(resource)
         here.append((step, resource))
     outcome, message = Outcome.SETTLED, ""
-    for step, resource in reversed(here):
+    for step, resource in _backwards(here):
         if resource is None or (resource.ours and step.gone(resource)):
+            continue
+        if outcome in (Outcome.FAILED, Outcome.REFUSED):
+            if resource.ours:
+                untried = Change(step=step.title, action=Action.REMAINS, id=resource.id, reason="not tried yet")
+                changes.append(replace(untried, until="what failed before it has gone"))
             continue
         try:
             changes.append(walk.remove(step, resource, found))
@@ -379,6 +389,17 @@ def destroy(
         outcome = Outcome.RUN_AGAIN
         message = "the platform keeps what is listed as remaining; run destroy again when it has let go"
     return Report(verb="destroy", changes=tuple(changes), outcome=outcome, message=message, found=found)
+
+
+def _backwards(here: Sequence[tuple[AnyStep, Resource | None]]) -> list[tuple[AnyStep, Resource | None]]:
+    """Last step first, but each that names one to be removed after comes right after that one."""
+    order = list(reversed(here))
+    for late in [one for one in order if one[0].removed_after is not None]:
+        first = next((one for one in order if one[0].kind is late[0].removed_after), None)
+        if first is not None:
+            order.remove(late)
+            order.insert(order.index(first) + 1, late)
+    return order
 
 
 def _outcome(error: S3PrivateError) -> Outcome:

@@ -31,6 +31,8 @@ class OwnConnection(AwsStep[AcceptedConnection]):
 
     kind = AcceptedConnection
     title = "accepted connection"
+    # Rejected first, the rule would say DISCONNECTED, which a run in between would take for a person's no.
+    removed_after = PrivateEndpointRule
     wait_seconds = 1800.0
     refusals = (*AwsStep.refusals, *AccountStep.refusals)
 
