@@ -38,6 +38,7 @@ def break_by_hand(ground: Ground) -> None:
     elbv2.set_subnets(LoadBalancerArn=arn, Subnets=list(ground.config.subnet_ids[:1]))
     pool = elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
     first = elbv2.describe_target_health(TargetGroupArn=pool)["TargetHealthDescriptions"][0]["Target"]["Id"]
+    elbv2.modify_target_group(TargetGroupArn=pool, HealthCheckIntervalSeconds=60)
     elbv2.deregister_targets(TargetGroupArn=pool, Targets=[{"Id": first}])
     elbv2.register_targets(TargetGroupArn=pool, Targets=[{"Id": "10.20.1.200"}])
     other = elbv2.create_target_group(

@@ -38,7 +38,7 @@ def test_provision_interrupted_at_every_write_in_turn_ends_with_one_of_each(
 ) -> None:
     with world(tmp_path) as run:
         interrupt(run, clean["provision"], way)
-        run.until_settled(run.ground.provision, runs=len(clean["provision"]) + 1)
+        run.until_settled(run.ground.provision, runs=len(clean["provision"]) + (4 if "stale" in way else 1))
         plans = [run.ground.plan() for _ in range(4 if "stale" in way else 1)]
         assert plans[-1].outcome is Outcome.SETTLED, plans[-1].pending
         assert not_settled(run.ground) == ""

@@ -121,7 +121,7 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
         missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
         return f"does not let tcp/{HTTPS} in from {', '.join(missing)}" if missing else None
 
-    def update(self, resource: SecurityGroup, found: Found) -> SecurityGroup:
+    def update(self, resource: SecurityGroup, found: Found) -> SecurityGroup | None:
         missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
         rule: IpPermissionTypeDef = {
             "IpProtocol": "tcp",
@@ -129,7 +129,13 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
             "ToPort": HTTPS,
             "IpRanges": [{"CidrIp": cidr, "Description": "load balancer's subnet"} for cidr in missing],
         }
-        self.ec2.authorize_security_group_ingress(GroupId=resource.id, IpPermissions=[rule])
+        try:
+            self.ec2.authorize_security_group_ingress(GroupId=resource.id, IpPermissions=[rule])
+        except ClientError as error:
+            # Another run, or a request whose reply was lost, has let some of them in: `find` will see which.
+            if error_code(error) == "InvalidPermission.Duplicate":
+                return None
+            raise
         return replace(resource, cidrs_let_in=resource.cidrs_let_in.union(missing))
 
     def delete(self, resource: SecurityGroup, found: Found) -> None:
