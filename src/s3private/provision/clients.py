@@ -131,10 +131,6 @@ class Clients:
         )
 
 
-def build_clients(config: PathConfig, secret_keys: SecretKeys | None = None) -> Clients:
-    return Clients(config, secret_keys)
-
-
 def account_host(config: PathConfig) -> str:
     """The account console's host: the path file's, else DATABRICKS_HOST, else the public one.
 
