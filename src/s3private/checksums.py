@@ -11,6 +11,7 @@ import importlib
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from hashlib import sha1, sha256
 from typing import Any, Protocol
 
@@ -42,7 +43,20 @@ class Checksum:
         running = self._make()
         for piece in pieces:
             running.update(piece)
-        computed = b64encode(running.digest()).decode()
+        return self._compare(uri, running.digest())
+
+    def verify_parts(self, uri: str, crcs: Mapping[int, int], part: int, size: int) -> str:
+        """The same for a CRC32, of the CRC32 of each part: they came in any order, and are not read again.
+
+        crcs: by the part's number. part: bytes of each but the last. size: of all.
+        """
+        whole = 0
+        for number in sorted(crcs):
+            whole = joined_crc32(whole, crcs[number], min(part, size - number * part))
+        return self._compare(uri, whole.to_bytes(4, "big"))
+
+    def _compare(self, uri: str, digest: bytes) -> str:
+        computed = b64encode(digest).decode()
         if computed != self._stored:
             raise ChecksumMismatch(
                 f"{uri}: the bytes that came have the {self.name} {computed}, S3 stored {self._stored}; read it again"
@@ -65,6 +79,39 @@ def verify(uri: str, fields: Mapping[str, str], body: bytes) -> str | None:
     """The algorithm that `body` was verified with; None where S3 gave nothing that can be. Raises ChecksumMismatch."""
     stored = stored_checksum(fields)
     return stored.verify(uri, (body,)) if stored is not None else None
+
+
+def joined_crc32(first: int, second: int, length: int) -> int:
+    """The CRC32 of two pieces, of the CRC32 of each; length: bytes of the second.
+
+    A CRC is a remainder of polynomials over GF(2): the first is multiplied by x to the bits that follow it.
+    """
+    return _times(_power_of_x(8 * length), first) ^ second
+
+
+_POLYNOMIAL = 0xEDB88320
+_ONE = 1 << 31
+
+
+def _times(a: int, b: int) -> int:
+    product = 0
+    while a:
+        if a & _ONE:
+            product ^= b
+        a = (a << 1) & 0xFFFFFFFF
+        b = (b >> 1) ^ (_POLYNOMIAL if b & 1 else 0)
+    return product
+
+
+@cache
+def _power_of_x(exponent: int) -> int:
+    result, square = _ONE, _ONE >> 1
+    while exponent:
+        if exponent & 1:
+            result = _times(square, result)
+        square = _times(square, square)
+        exponent >>= 1
+    return result
 
 
 class _Crc:

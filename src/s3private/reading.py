@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from s3private.asking import Item, Wanted, content_range, fetch, wanted
-from s3private.checksums import verify
+from s3private.checksums import stored_checksum, verify
 from s3private.client import wire_of
 from s3private.errors import ObjectChanged, ReadError, Refused
 from s3private.exchange import BESIDE, Exchange, Outcome
@@ -95,10 +96,19 @@ def read_object(
             body, whole = fresh_bytes(known.size)
         return whole[number * PART : number * PART + length]
 
-    for _ in parts(s3, asked, place, ahead=ahead):
-        pass
+    crcs: dict[int, int] = {}
+    stored = None
+    for number, view in parts(s3, asked, place, ahead=ahead):
+        assert begun is not None
+        stored = stored_checksum(begun.fields)
+        if stored is not None and stored.name == "CRC32":
+            # While the next ones come.
+            crcs[number] = crc32(view)
     assert begun is not None
-    return _whole(asked, begun.fields, filled(body, whole))
+    if stored is None or not crcs:
+        return _whole(asked, begun.fields, filled(body, whole))
+    verified = stored.verify_parts(asked.uri, crcs, PART, begun.size)
+    return _object(asked, begun.fields, filled(body, whole), verified)
 
 
 def stream_object(
@@ -165,6 +175,10 @@ def _pieces(s3: S3Client, asked: Wanted, part: int, ahead: int) -> Iterator[byte
 
 
 def _whole(asked: Wanted, fields: Mapping[str, str], body: bytes) -> ObjectBody:
+    return _object(asked, fields, body, verify(asked.uri, fields, body))
+
+
+def _object(asked: Wanted, fields: Mapping[str, str], body: bytes, verified: str | None) -> ObjectBody:
     return ObjectBody(
         bucket=asked.bucket,
         key=asked.key,
@@ -172,7 +186,7 @@ def _whole(asked: Wanted, fields: Mapping[str, str], body: bytes) -> ObjectBody:
         body=body,
         version_id=fields.get("x-amz-version-id"),
         content_type=fields.get("content-type"),
-        verified=verify(asked.uri, fields, body),
+        verified=verified,
     )
 
 

@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from s3private import (
     download_prefix,
     list_objects,
 )
+from s3private.checksums import joined_crc32
 
 MIB = 1 << 20
 KILLED = """
@@ -133,6 +137,31 @@ def test_a_file_with_the_wrong_checksum_is_an_error_and_is_begun_anew(origin: Or
     body = content(10 * MIB)
     origin.put("b", "k", body, **crc32(body))
     assert download(s3, "s3://b/k", tmp_path / "file").resumed == 0
+
+
+def test_other_checksums_are_verified_over_the_whole_file(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    body = content(10 * MIB)
+    origin.put("b", "k", body, x_amz_checksum_sha256=b64encode(sha256(body).digest()).decode())
+    assert download(s3, "s3://b/k", tmp_path / "file").verified == "SHA256"
+    origin.put("b", "k", body, x_amz_checksum_sha256=b64encode(sha256(b"else").digest()).decode())
+    with pytest.raises(ChecksumMismatch):
+        download(s3, "s3://b/k", tmp_path / "file")
+
+
+def test_the_checksum_of_a_resumed_file_is_of_all_its_parts(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    body = content(10 * MIB)
+    origin.put("b", "k", body, **crc32(body))
+    broken_off(origin, s3, tmp_path / "file")
+    done = download(s3, "s3://b/k", tmp_path / "file")
+    assert (done.resumed, done.verified) == (4 * MIB, "CRC32")
+
+
+def test_crcs_of_pieces_are_put_together_as_zlib_has_them_of_the_whole() -> None:
+    chance = random.Random(7)
+    for _ in range(2_000):
+        first, second = (chance.randbytes(chance.choice([0, 1, chance.randrange(5000)])) for _ in range(2))
+        joined = joined_crc32(zlib.crc32(first), zlib.crc32(second), len(second))
+        assert joined == zlib.crc32(first + second)
 
 
 def test_two_downloads_of_one_file_do_not_meet(origin: Origin, s3: Any, tmp_path: Path) -> None:
