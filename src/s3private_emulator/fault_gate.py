@@ -80,7 +80,7 @@ class FaultGate:
         planned = self._faults.due(request.operation)
         if planned is not None and planned.fault not in (*KEPT, Fault.EXPIRED, Fault.PAGED):
             return self._stop(request, planned, start_response)
-        if not request.writes and (old := self._past.stale(key)):
+        if not request.writes and (old := self._past.stale(key, self._faults)):
             reply, stale = old
             if stale.fault is Fault.STALE:
                 self._faults.strike(stale)
@@ -170,9 +170,9 @@ class _Past:
             self._frozen = dict(self._last)
             self._left = dict.fromkeys(self._frozen, planned.reads or 1)
 
-    def stale(self, key: Key) -> tuple[Reply, Planned] | None:
+    def stale(self, key: Key, faults: Faults) -> tuple[Reply, Planned] | None:
         with self._lock:
-            if self._planned is None or self._left.get(key, 0) < 1:
+            if self._planned is None or not faults.holds(self._planned) or self._left.get(key, 0) < 1:
                 return None
             self._left[key] -= 1
             return self._frozen[key], self._planned

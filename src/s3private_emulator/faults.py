@@ -120,9 +120,13 @@ class Faults:
             self._planned += planned
 
     def clear(self) -> None:
-        """Forget every fault, struck or not."""
+        """Forget every fault, struck or not, and the staleness that one has left."""
         with self._lock:
             self._planned.clear()
+
+    def holds(self, planned: Planned) -> bool:
+        """Whether it was not forgotten."""
+        return any(one is planned for one in self.every())
 
     def every(self) -> list[Planned]:
         with self._lock:

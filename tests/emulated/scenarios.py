@@ -12,7 +12,7 @@ from pathlib import Path
 from databricks.sdk.service.settings import UpdatePrivateEndpointRule
 
 from emulated.ground import Ground
-from emulated.inspection import count, not_settled
+from emulated.inspection import count, not_settled, region_of
 from emulated.interruptions import Interrupted, Write, world, writes
 from s3private.provision.engine import Outcome
 from s3private_emulator.faults import Fault, Planned
@@ -60,11 +60,10 @@ def break_by_hand(ground: Ground) -> None:
 
 
 def _tidy(ground: Ground) -> None:
-    """What was made by hand goes by hand."""
-    elbv2 = ground.clients.elbv2
-    for group in elbv2.describe_target_groups()["TargetGroups"]:
-        if group["TargetGroupName"] == "by-hand":
-            elbv2.delete_target_group(TargetGroupArn=group["TargetGroupArn"])
+    """What was made by hand goes by hand; found from behind, where no read is stale."""
+    for group in list(region_of(ground.emulator).target_groups.values()):
+        if group.name == "by-hand":
+            ground.clients.elbv2.delete_target_group(TargetGroupArn=group.arn)
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,15 @@ def test_staleness_that_nobody_read_never_came_to_pass(bench: Bench) -> None:
     bench.emulator.faults.clear()
 
 
+def test_what_is_forgotten_leaves_nothing_stale(bench: Bench) -> None:
+    plan(bench, GROUP, Fault.STALE, reads=2)
+    assert bench.groups() == []
+    group = bench.make_group()
+    assert bench.groups() == []
+    bench.emulator.faults.clear()
+    assert bench.groups() == [group]
+
+
 def test_sessions_and_tokens_run_out_in_the_middle(bench: Bench) -> None:
     plan(bench, GROUP, Fault.EXPIRED)
     with pytest.raises(ClientError) as refused:
