@@ -42,7 +42,7 @@ test-bundle: $(READY)
 
 test-matrix: $(READY)
 	@echo "== every interruption at every writing call, in its long form; about 15 minutes"
-	@$(BIN)/python -m pytest -q -m matrix tests/emulated
+	@$(BIN)/python -m pytest -q -rP -m matrix tests/emulated
 
 test-faults: $(READY)
 	@echo "== 1,000 readings over a connection that breaks at any byte; about two minutes"
