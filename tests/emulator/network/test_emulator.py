@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -36,15 +35,13 @@ def keys(emulator: Emulator) -> dict[str, str]:
     }
 
 
-def test_starting_and_stopping_is_quick_and_leaves_no_thread() -> None:
+def test_starting_and_stopping_leaves_no_thread_and_no_folder() -> None:
     with Emulator():
         pass  # the first one loads moto's models
     before = threading.active_count()
-    began = time.perf_counter()
     for _ in range(3):
         with Emulator() as emulator:
             home = emulator.home
-    assert (time.perf_counter() - began) / 3 < 0.5
     assert threading.active_count() == before
     assert not home.exists()
 
