@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -164,15 +163,13 @@ def test_the_black_hole_hangs_every_connection_attempt() -> None:
         hole.close()
 
 
-def test_the_network_starts_and_stops_quickly_and_leaves_no_thread() -> None:
+def test_the_network_starts_and_stops_and_leaves_no_thread() -> None:
     before = threading.active_count()
-    began = time.perf_counter()
     for _ in range(5):
         with laid() as ground:
             port = ground.network.reach(VPC, "internet", 443).port
             idle = socket.create_connection(("127.0.0.1", port))
         idle.close()
-    assert time.perf_counter() - began < 1.5
     assert threading.active_count() == before
 
 
