@@ -12,7 +12,7 @@ help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
 	@echo "make test     lint, types, layers and tests"
 	@echo "make test-bundle  the real databricks command deploys and runs the bundle on the emulated clouds"
-	@echo "make test-matrix  provisioning under every fault, in its long form: about 15 minutes"
+	@echo "make test-matrix  provisioning under every fault, in its long form: about 20 minutes"
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
@@ -41,7 +41,7 @@ test-bundle: $(READY)
 	@$(BIN)/python -m pytest -q -m runs tests/bundle
 
 test-matrix: $(READY)
-	@echo "== every interruption at every writing call, in its long form; about 15 minutes"
+	@echo "== every interruption at every writing call, in its long form; about 20 minutes"
 	@$(BIN)/python -m pytest -q -rP -m matrix tests/emulated
 
 test-faults: $(READY)
