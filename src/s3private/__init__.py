@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     )
     from s3private.listing import Listing, ObjectEntry, ObjectVersion, list_objects, list_versions
     from s3private.opening import ObjectFile, open_object
-    from s3private.reading import ObjectBody, read_object, read_objects, read_range, read_ranges, stream_object
+    from s3private.reading import (
+        ObjectBody,
+        ObjectStream,
+        read_object,
+        read_objects,
+        read_range,
+        read_ranges,
+        stream_object,
+    )
     from s3private.route import Route
     from s3private.tables import read_csv, read_json, read_parquet, stream_parquet
 
@@ -45,6 +53,7 @@ __all__ = [
     "ObjectChanged",
     "ObjectEntry",
     "ObjectFile",
+    "ObjectStream",
     "ObjectVersion",
     "OutsideRoute",
     "PlatformError",
@@ -92,7 +101,15 @@ _HOME = {
     ),
     "listing": ("Listing", "ObjectEntry", "ObjectVersion", "list_objects", "list_versions"),
     "opening": ("ObjectFile", "open_object"),
-    "reading": ("ObjectBody", "read_object", "read_objects", "read_range", "read_ranges", "stream_object"),
+    "reading": (
+        "ObjectBody",
+        "ObjectStream",
+        "read_object",
+        "read_objects",
+        "read_range",
+        "read_ranges",
+        "stream_object",
+    ),
     "route": ("Route",),
     "tables": ("read_csv", "read_json", "read_parquet", "stream_parquet"),
 }

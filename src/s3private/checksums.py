@@ -38,12 +38,20 @@ class Checksum:
         self._stored = stored
         self._make = make
 
+    def start(self) -> Running:
+        """To be given the bytes as they come, and then to `compare`."""
+        return self._make()
+
+    def compare(self, uri: str, running: Running) -> str:
+        """The algorithm's name. Raises ChecksumMismatch when what was given to `running` is not what was stored."""
+        return self._compare(uri, running.digest())
+
     def verify(self, uri: str, pieces: Iterable[Bytes]) -> str:
-        """The algorithm's name. Raises ChecksumMismatch when `pieces`, in order, are not what was stored."""
-        running = self._make()
+        """The same for `pieces`, in order."""
+        running = self.start()
         for piece in pieces:
             running.update(piece)
-        return self._compare(uri, running.digest())
+        return self.compare(uri, running)
 
     def verify_parts(self, uri: str, crcs: Mapping[int, int], part: int, size: int) -> str:
         """The same for a CRC32, of the CRC32 of each part: they came in any order, and are not read again.

@@ -274,7 +274,10 @@ def _one(s3: S3Client, uri: str, payer: dict[str, Any]) -> ObjectEntry:
 
 
 class _Piece(NamedTuple):
-    """Some bytes of an object. verified: the algorithm the whole was verified with. last: whether that is all of it."""
+    """Some bytes of an object. verified: the algorithm the whole was verified with, known at its last ones.
+
+    last: whether these are they.
+    """
 
     uri: str
     etag: str
@@ -295,10 +298,10 @@ def _pieces(s3: S3Client, found: Iterator[ObjectEntry], payer: dict[str, Any]) -
                 yield _Piece(read.uri, read.etag, len(read.body), read.body, read.verified, True)
             continue
         for entry in entries:
-            came = 0
-            for body in stream_object(s3, entry, extra_args=payer):
+            came, stream = 0, stream_object(s3, entry, extra_args=payer)
+            for body in stream:
                 came += len(body)
-                yield _Piece(entry.uri, entry.etag, entry.size, body, None, came == entry.size)
+                yield _Piece(entry.uri, entry.etag, entry.size, body, stream.verified, came == entry.size)
 
 
 def _to_output(s3: S3Client, found: Iterator[ObjectEntry], payer: dict[str, Any], total: int | None) -> None:

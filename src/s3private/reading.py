@@ -7,7 +7,7 @@ is an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -118,15 +118,61 @@ def stream_object(
     part: int = PART,
     ahead: int = 4,
     extra_args: Mapping[str, Any] | None = None,
-) -> Iterator[bytes]:
+) -> ObjectStream:
     """The object's bytes in order, in pieces of `part` bytes, `ahead` of them asked for before they are wanted.
 
-    For what is too large to hold. extra_args: see `read_object`; no checksum is verified: the end would be too late.
+    For what is too large to hold. part: bytes, default 8 MiB. extra_args: see `read_object`.
+    The stored checksum is verified as in `read_object`, over the pieces as they pass: the last one is handed out only
+    when all of them are what was stored. Until then nothing is proven: keep what you make of them aside till the end.
     Memory: (ahead + 1) * part, whatever the object's size.
-    Raises ObjectChanged when it was replaced meanwhile, ReadError when S3 refuses it.
+    Raises ObjectChanged when it was replaced meanwhile, ChecksumMismatch in place of the last piece, ReadError when S3
+    refuses it.
     """
-    asked = wanted(object, extra_args)
-    return _pieces(s3, asked, part, ahead)
+    if part < 1 or ahead < 1:
+        raise ValueError("part and ahead must be 1 or more")
+    return ObjectStream(s3, wanted(object, extra_args), part, ahead)
+
+
+class ObjectStream(Iterator[bytes]):
+    """What `stream_object` gives: to be gone through once. `close` ends it early.
+
+    verified: the algorithm of the checksum that all of it was held against; None until the last piece is there, and
+    where S3 stored none that can be verified.
+    """
+
+    def __init__(self, s3: S3Client, asked: Wanted, part: int, ahead: int) -> None:
+        self.verified: str | None = None
+        self._pieces = self._read(s3, asked, part, ahead)
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """Ask for no more, and take nothing more in."""
+        self._pieces.close()
+
+    def _read(self, s3: S3Client, asked: Wanted, part: int, ahead: int) -> Generator[bytes]:
+        fresh: dict[int, bytes] = {}
+        begun: Begun | None = None
+
+        def place(known: Begun, number: int, length: int) -> memoryview:
+            nonlocal begun
+            begun = known
+            fresh[number], view = fresh_bytes(length)
+            return view
+
+        came = 0
+        stored, running = None, None
+        for number, view in parts(s3, asked, place, part=part, ahead=ahead, ordered=True):
+            assert begun is not None
+            if number == 0 and (stored := stored_checksum(begun.fields)) is not None:
+                running = stored.start()
+            came += len(view)
+            if stored is not None and running is not None:
+                running.update(view)
+                if came == begun.size:
+                    self.verified = stored.compare(asked.uri, running)
+            yield filled(fresh.pop(number), view)
 
 
 def read_range(
@@ -161,17 +207,6 @@ def read_ranges(
         if start < 0 or length < 1:
             raise Refused(f"{asked.uri}: not a range: start {start}, length {length}")
     return _Ranges(s3, asked, wanted_ranges, coalesce, workers).read()
-
-
-def _pieces(s3: S3Client, asked: Wanted, part: int, ahead: int) -> Iterator[bytes]:
-    fresh: dict[int, bytes] = {}
-
-    def place(_begun: Begun, number: int, length: int) -> memoryview:
-        fresh[number], view = fresh_bytes(length)
-        return view
-
-    for number, view in parts(s3, asked, place, part=part, ahead=ahead, ordered=True):
-        yield filled(fresh.pop(number), view)
 
 
 def _whole(asked: Wanted, fields: Mapping[str, str], body: bytes) -> ObjectBody:

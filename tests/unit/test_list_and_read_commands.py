@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from origin.lists import Lists
+from origin.server import crc32
 from s3private.cli import main, parser
 from s3private.cli_objects import moment, size
 from s3private.cli_rows import nice_size, shown
@@ -202,6 +203,25 @@ def test_read_to_standard_output_is_the_bytes_and_nothing_else(
     said = capfdbinary.readouterr()
     assert said.out == b"".join(BODIES[key] for key in sorted(BODIES))
     assert said.err == b"7 objects, 9.0 MiB\n"
+
+
+@pytest.mark.parametrize("to", [["--to", "-"], []], ids=["to standard output", "without a place"])
+def test_bytes_that_are_not_those_stored_end_a_read_with_one_line(
+    world: World, capfdbinary: pytest.CaptureFixture[bytes], to: list[str]
+) -> None:
+    large = BODIES["large.bin"]
+    world.lists.put("b", "large.bin", large, **crc32(large))
+    assert world.run("s3://b/large.bin", *to, verb="read") == 0
+    sys.stdout.flush()
+    said = capfdbinary.readouterr().out
+    assert said == (large if to else b"  9.0 MiB  CRC32       s3://b/large.bin\n")
+    world.lists.put("b", "large.bin", large, **crc32(b"something else"))
+    assert world.run("s3://b/large.bin", *to, verb="read") == 1
+    sys.stdout.flush()
+    printed = capfdbinary.readouterr()
+    assert len(printed.out) < len(large)
+    assert printed.err.startswith(b"s3private: s3://b/large.bin: the bytes that came have the CRC32 ")
+    assert len(printed.err.splitlines()) == 1
 
 
 def test_read_to_a_directory_writes_files_and_a_second_run_none(world: World, capsys: Capture, tmp_path: Path) -> None:

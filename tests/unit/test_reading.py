@@ -197,11 +197,57 @@ def test_bytes_that_are_not_those_stored_are_an_error(origin: Origin, s3: Any) -
         read_object(s3, "s3://b/k")
 
 
+SHA256 = {"x_amz_checksum_sha256": b64encode(hashlib.sha256(content(200_000)).digest()).decode()}
+
+
+@pytest.mark.parametrize("part", [200_000, 64_000, 50_000], ids=["one piece", "a short last piece", "even pieces"])
+@pytest.mark.parametrize(("name", "fields"), [("CRC32", crc32(content(200_000))), ("SHA256", SHA256)])
+def test_a_streams_checksum_is_verified_before_its_last_piece(
+    origin: Origin, s3: Any, name: str, fields: dict[str, str], part: int
+) -> None:
+    origin.put("b", "right", content(200_000), **fields)
+    stream = stream_object(s3, "s3://b/right", part=part)
+    assert b"".join(stream) == content(200_000)
+    assert stream.verified == name
+    wrong = content(199_999) + b"?"
+    origin.put("b", "wrong", wrong, **fields)
+    pieces: list[bytes] = []
+    stream = stream_object(s3, "s3://b/wrong", part=part)
+    with pytest.raises(ChecksumMismatch, match="s3://b/wrong"):
+        pieces.extend(stream)
+    assert b"".join(pieces) == wrong[: (len(wrong) - 1) // part * part]
+
+
+def test_a_stream_without_a_checksum_of_the_whole_comes_and_says_so(origin: Origin, s3: Any) -> None:
+    body = content(200_000)
+    origin.put("b", "parts", body, x_amz_checksum_crc32="AAAAAA==-3", x_amz_checksum_type="COMPOSITE")
+    origin.put("b", "none", body)
+    origin.put("b", "empty", b"", **crc32(b""))
+    for key, whole, verified in (("parts", body, None), ("none", body, None), ("empty", b"", "CRC32")):
+        stream = stream_object(s3, f"s3://b/{key}", part=64_000)
+        assert b"".join(stream) == whole
+        assert stream.verified == verified
+
+
+def test_a_stream_that_is_left_is_not_proven_and_leaves_nothing_behind(origin: Origin, s3: Any) -> None:
+    origin.put("b", "k", content(200_000), **crc32(content(200_000)))
+    stream = stream_object(s3, "s3://b/k", part=64_000)
+    assert next(stream) == content(200_000)[:64_000]
+    stream.close()
+    assert list(stream) == []
+    assert stream.verified is None
+    assert read_object(s3, "s3://b/k").verified == "CRC32"
+
+
 def test_a_checksum_is_verified_after_a_resumed_body_too(origin: Origin, s3: Any) -> None:
     body = content(200_000)
     origin.put("b", "k", body, **crc32(body))
     fault_once(origin, Fault("cut", 150_000))
     assert read_object(s3, "s3://b/k").verified == "CRC32"
+    fault_once(origin, Fault("cut", 30_000))
+    stream = stream_object(s3, "s3://b/k", part=64_000)
+    assert b"".join(stream) == body
+    assert stream.verified == "CRC32"
 
 
 def test_versions_customer_keys_and_requester_pays(origin: Origin, s3: Any) -> None:
