@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from s3private.asking import Item, read_error, wanted
+from s3private.checksums import Checksum, stored_checksum
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.reading import read_ranges
 
@@ -46,31 +47,39 @@ def open_object(
     are asked for. cache: bytes of blocks that are kept, those read last. ahead: bytes asked for beforehand at the most
     while reading goes straight on; 0: none. extra_args: see `read_object`.
 
+    The HEAD also asks for the stored checksum: where nothing is skipped from the first byte to the last, the `read`
+    that reaches the end raises ChecksumMismatch when they are not what was stored, and `verified` then names the
+    algorithm (see `read_object`). An entry brings no checksum, and reading here and there has none to be held against.
+
     Memory: cache + 3 * ahead, and twice what one `read` asks for. One file may be shared by threads; they take turns.
     Raises Refused for a wrong URI, ReadError when S3 refuses it; reading raises ObjectChanged once it was replaced.
     """
     if block < 1 or cache < 0 or ahead < 0:
         raise ValueError("block must be 1 or more, cache and ahead 0 or more")
-    entry = described(s3, object, extra_args)
+    entry, stored = (object, None) if not isinstance(object, str) else _headed(s3, object, extra_args)
 
     def fetch(ranges: list[tuple[int, int]]) -> list[bytes]:
         return read_ranges(s3, object, ranges, etag=entry.etag, extra_args=extra_args)
 
-    return ObjectFile(entry, fetch, block, cache, ahead)
+    return ObjectFile(entry, fetch, block, cache, ahead, stored)
 
 
 def described(s3: S3Client, object: Item, extra_args: Mapping[str, Any] | None = None) -> ObjectEntry | ObjectVersion:
     """The entry that a listing would have for `object`: an entry is itself, a URI is asked for with HEAD."""
-    from botocore.exceptions import ClientError
-
-    asked = wanted(object, extra_args)
     if not isinstance(object, str):
         return object
+    return _headed(s3, object, extra_args)[0]
+
+
+def _headed(s3: S3Client, uri: str, extra_args: Mapping[str, Any] | None) -> tuple[ObjectEntry, Checksum | None]:
+    from botocore.exceptions import ClientError
+
+    asked = wanted(uri, extra_args)
     try:
-        found: Any = s3.head_object(Bucket=asked.bucket, Key=asked.key, **asked.arguments)
+        found: Any = s3.head_object(Bucket=asked.bucket, Key=asked.key, ChecksumMode="ENABLED", **asked.arguments)
     except ClientError as error:
         raise read_error(asked.uri, error) from error
-    return ObjectEntry(
+    entry = ObjectEntry(
         bucket=asked.bucket,
         key=asked.key,
         size=found["ContentLength"],
@@ -78,19 +87,35 @@ def described(s3: S3Client, object: Item, extra_args: Mapping[str, Any] | None =
         etag=found["ETag"],
         storage_class=found.get("StorageClass", "STANDARD"),
     )
+    return entry, stored_checksum(found["ResponseMetadata"]["HTTPHeaders"])
 
 
 class ObjectFile(io.BufferedIOBase):
-    """What `open_object` gives. name: the URI. size: bytes. etag: of the one object that is read."""
+    """What `open_object` gives. name: the URI. size: bytes. etag: of the one object that is read.
+
+    verified: the algorithm of the checksum that all of it was held against, once it was read without a gap; or None.
+    """
 
     mode = "rb"
 
-    def __init__(self, entry: ObjectEntry | ObjectVersion, fetch: Fetch, block: int, cache: int, ahead: int) -> None:
+    def __init__(
+        self,
+        entry: ObjectEntry | ObjectVersion,
+        fetch: Fetch,
+        block: int,
+        cache: int,
+        ahead: int,
+        stored: Checksum | None = None,
+    ) -> None:
+        self.verified: str | None = None
         self.name = entry.uri
         self.size = entry.size
         self.etag = entry.etag
         self._blocks = _Blocks(entry.size, fetch, block, cache, ahead)
         self._at = 0
+        self._stored = stored
+        self._running = stored.start() if stored is not None else None
+        self._passed = 0  # so many bytes from the first on have gone into the checksum
         self._turn = threading.RLock()
 
     def __repr__(self) -> str:
@@ -124,8 +149,19 @@ class ObjectFile(io.BufferedIOBase):
             if end <= self._at:
                 return b""
             found = self._blocks.read(self._at, end)
+            self._verify(found, end)
             self._at = end
             return found
+
+    def _verify(self, found: bytes, end: int) -> None:
+        """Take in what goes on where the checksum is: a gap ends it, and what was there before is not taken twice."""
+        if self._stored is None or self._running is None:
+            return
+        if self._at <= self._passed < end:
+            self._running.update(memoryview(found)[self._passed - self._at :])
+            self._passed = end
+        if end == self.size == self._passed and self.verified is None:
+            self.verified = self._stored.compare(self.name, self._running)
 
     def read1(self, size: int = -1, /) -> bytes:
         """At most what is left of the block that the place is in."""

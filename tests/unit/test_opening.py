@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from origin.server import Origin, Request
-from s3private import ObjectChanged, ObjectEntry, ReadError, connect, list_objects, open_object
+from origin.server import Origin, Request, crc32
+from s3private import ChecksumMismatch, ObjectChanged, ObjectEntry, ReadError, connect, list_objects, open_object
 
 KIB = 1 << 10
 
@@ -189,6 +189,56 @@ def test_a_version_is_opened_by_its_id(origin: Origin, s3: Any) -> None:
     origin.put("b", "k", b"new")
     with open_object(s3, "s3://b/k", extra_args={"VersionId": "1"}) as file:
         assert file.read() == b"old"
+
+
+def lines(file: Any) -> bytes:
+    return b"".join(file)
+
+
+def in_small_pieces(file: Any) -> bytes:
+    return b"".join(iter(lambda: file.read(7000), b""))
+
+
+def after_a_look_at_the_end(file: Any) -> bytes:
+    file.seek(-100, io.SEEK_END)
+    file.seek(0)
+    first: bytes = file.read(20 * KIB)
+    file.seek(5 * KIB)
+    rest: bytes = file.read()
+    return first[: 5 * KIB] + rest
+
+
+STRAIGHT = [lambda f: f.read(), lines, in_small_pieces, after_a_look_at_the_end]
+
+
+@pytest.mark.parametrize("straight", STRAIGHT, ids=["whole", "lines", "small pieces", "overlapping"])
+def test_what_is_read_without_a_gap_is_held_against_the_stored_checksum(
+    origin: Origin, s3: Any, straight: Callable[[Any], bytes]
+) -> None:
+    body = content(100 * KIB)
+    origin.put("b", "k", body, **crc32(body))
+    file = open_object(s3, "s3://b/k", block=4 * KIB)
+    assert straight(file) == body
+    assert file.verified == "CRC32"
+    origin.put("b", "k", body, **crc32(b"something else"))
+    file = open_object(s3, "s3://b/k", block=4 * KIB)
+    with pytest.raises(ChecksumMismatch, match="s3://b/k"):
+        straight(file)
+    file.seek(-10, io.SEEK_END)
+    with pytest.raises(ChecksumMismatch, match="s3://b/k"):
+        file.read()
+    assert file.verified is None
+
+
+def test_what_is_read_with_a_gap_is_held_against_nothing(origin: Origin, s3: Any) -> None:
+    body = content(100 * KIB)
+    origin.put("b", "k", body, **crc32(b"something else"))
+    file = open_object(s3, "s3://b/k", block=4 * KIB)
+    assert file.read(1000) == body[:1000]
+    file.seek(1001)
+    assert file.read() == body[1001:]
+    assert file.verified is None
+    assert open_object(s3, entry(s3, "s3://b/k")).read() == body
 
 
 @pytest.mark.parametrize("call", [lambda f: f.read(1), lambda f: f.seek(0), lambda f: f.tell(), lambda f: f.readline()])
