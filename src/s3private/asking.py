@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
+from s3private.buckets import refuse_elsewhere
 from s3private.checksums import ASK
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, ReadError, Refused
@@ -75,7 +76,7 @@ Item = str | ObjectEntry | ObjectVersion
 
 
 def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
-    """What `item` asks for. Raises Refused."""
+    """What `item` asks for. Raises Refused; OutsideRoute for a bucket that the path cannot serve."""
     arguments = dict(extra_args or {})
     if unknown := sorted(set(arguments) - _ALLOWED):
         raise Refused(f"extra_args has {unknown[0]!r}, which is not one of {', '.join(sorted(_ALLOWED))}")
@@ -90,6 +91,7 @@ def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
         bucket, key = split_uri(item)
         if not key:
             raise Refused(f"{item!r} names no object (write s3://bucket/key)")
+    refuse_elsewhere(bucket)
     given = {name: value for name, value in arguments.items() if name in _FIELDS}
     if "SSECustomerKey" in given:
         # As botocore does: the key goes encoded, with its MD5. https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html

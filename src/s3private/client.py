@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from s3private.buckets import refuse_elsewhere
 from s3private.credentials import assumed_role_session, base_session
 from s3private.errors import OutsideRoute, RouteError
 from s3private.route import Route
@@ -222,29 +223,15 @@ class _Guard:
 
     def parameters(self, params: Any, **_kwargs: Any) -> None:
         bucket = params.get("Bucket") if isinstance(params, dict) else None
-        if isinstance(bucket, str) and bucket.startswith("arn:"):
-            raise OutsideRoute(
-                f"refused, not sent: {bucket} is reached at {_host_of(bucket)}, which is not the host of the path "
-                f"{self._route.path} ({self._route.host}). Read the bucket behind it by its name"
-            )
+        if isinstance(bucket, str):
+            refuse_elsewhere(bucket, f"the path {self._route.path} ({self._route.host})")
 
     def request(self, request: Any, **_kwargs: Any) -> None:
         if _origin(request.url) != self._origin:
             raise OutsideRoute(
                 f"refused, not sent: {urlsplit(request.url).hostname} is not the host of the path {self._route.path} "
-                f"({self._route.host}); redirects, directory buckets and other endpoints leave it"
+                f"({self._route.host}); redirects and other endpoints leave it"
             )
-
-
-def _host_of(arn: str) -> str:
-    """Where boto3 would go with it.
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html"""
-    _, _, service, region, account, resource, *_ = [*arn.split(":", 5), "", "", "", "", ""]
-    name = resource.replace(":", "/").partition("/")[2] or resource
-    if not region:
-        return f"{name}.accesspoint.s3-global.amazonaws.com"
-    kind = "s3-accesspoint" if service == "s3" else service
-    return f"{name}-{account}.{kind}.{region}.amazonaws.com"
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -12,6 +12,7 @@ from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from s3private.buckets import refuse_elsewhere
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import Refused
 from s3private.filters import Filter, Test, fixed_part, has_wildcards
@@ -121,7 +122,8 @@ def list_objects(
     after page, and some whose page is empty or not full, at most about as many again.
     Objects that are there from first to last come exactly once, whatever else is written meanwhile.
 
-    Raises Refused for wrong arguments; going through it raises botocore's errors.
+    Raises Refused for wrong arguments, OutsideRoute for a directory bucket or an ARN; going through it raises
+    botocore's errors.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
     bucket, prefix, pattern = _prefix_and_glob(uri, glob)
@@ -142,12 +144,6 @@ def list_objects(
         raise Refused(f"at_once is 1 or more, not {at_once}")
     if limit is not None and not tests and limit <= page_size:
         page_size, at_once = max(1, limit), 1
-    if bucket.endswith("--x-s3"):
-        # Directory buckets list in no order, and begin nowhere but at the start.
-        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html
-        if ordered:
-            raise Refused(f"{bucket} is a directory bucket, and lists in no order: give ordered=False")
-        at_once = 1
     pages = _pages(s3, bucket, prefix, ordered, page_size, at_once, "requester" if requester_pays else None)
     return Listing(bucket, _chosen(bucket, pages, tests, limit))
 
@@ -192,6 +188,7 @@ def list_versions(
 
 def _prefix_and_glob(uri: str, glob: bool) -> tuple[str, str, str | None]:
     bucket, prefix = split_uri(uri)
+    refuse_elsewhere(bucket)
     return (bucket, fixed_part(prefix), prefix) if glob and has_wildcards(prefix) else (bucket, prefix, None)
 
 

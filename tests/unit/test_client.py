@@ -6,8 +6,10 @@ import io
 import pickle
 import socket
 import time
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,23 @@ from botocore.exceptions import ClientError
 from loopback import Elsewhere
 from origin.proxy import FaultProxy
 from origin.server import Origin
-from s3private import OutsideRoute, RouteError, connect, explain, read_object, recipe
+from s3private import (
+    ObjectEntry,
+    OutsideRoute,
+    RouteError,
+    connect,
+    download,
+    download_prefix,
+    explain,
+    list_objects,
+    list_versions,
+    open_object,
+    read_object,
+    read_objects,
+    read_range,
+    recipe,
+    stream_object,
+)
 from s3private.client import Recipe, wire_of
 
 
@@ -48,7 +66,51 @@ def test_an_access_point_is_refused_before_it_is_sent_with_its_host_and_why(
     assert origin.requests == []
 
 
-def test_a_directory_bucket_and_a_lambda_response_are_refused_by_their_host(origin: Origin) -> None:
+DIRECTORY = "mine--euw1-az1--x-s3"
+LISTED = ObjectEntry(DIRECTORY, "k", 1, datetime(2026, 1, 1, tzinfo=UTC), '"e"', "EXPRESS_ONEZONE")
+
+
+@pytest.mark.parametrize("lean", [True, False], ids=["own wire", "boto3 alone"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda s3, folder: s3.list_objects_v2(Bucket=DIRECTORY),
+        lambda s3, folder: s3.get_object(Bucket="point--euw1-az1--xa-s3", Key="k"),
+        lambda s3, folder: s3.put_object(Bucket=DIRECTORY, Key="k", Body=b""),
+        lambda s3, folder: list_objects(s3, f"s3://{DIRECTORY}/", ordered=False),
+        lambda s3, folder: list_versions(s3, f"s3://{DIRECTORY}/"),
+        lambda s3, folder: list(read_objects(s3, [LISTED])),
+        lambda s3, folder: read_object(s3, f"s3://{DIRECTORY}/k"),
+        lambda s3, folder: read_range(s3, f"s3://{DIRECTORY}/k", 0, 1),
+        lambda s3, folder: list(stream_object(s3, LISTED)),
+        lambda s3, folder: open_object(s3, f"s3://{DIRECTORY}/k"),
+        lambda s3, folder: open_object(s3, LISTED).read(),
+        lambda s3, folder: download(s3, LISTED, folder / "file"),
+        lambda s3, folder: download_prefix(s3, f"s3://{DIRECTORY}/", folder),
+    ],
+)
+def test_a_directory_bucket_is_refused_before_anything_is_sent(
+    origin: Origin, tmp_path: Path, lean: bool, ask: Callable[[Any, Path], object]
+) -> None:
+    s3 = connect(origin.route(), lean=lean)
+    with pytest.raises(OutsideRoute, match=r"refused, not sent: .* is a directory bucket, .*endpoints of its own"):
+        ask(s3, tmp_path)
+    assert origin.requests == []
+
+
+@pytest.mark.parametrize(
+    "arn", ["arn:aws:s3:eu-west-1:111111111111:accesspoint/mine", "arn:aws:s3::1:accesspoint:m.mrap"]
+)
+def test_an_arn_in_a_uri_is_refused_before_anything_is_sent(origin: Origin, arn: str) -> None:
+    s3 = connect(origin.route())
+    with pytest.raises(OutsideRoute, match=r"refused, not sent: arn:aws:s3:.* which is not the host of the path"):
+        read_object(s3, f"s3://{arn}/k")
+    with pytest.raises(OutsideRoute, match=r"refused, not sent: arn:aws:s3:.* which is not the host of the path"):
+        list_objects(s3, f"s3://{arn}")
+    assert origin.requests == []
+
+
+def test_a_lambda_response_is_refused_by_its_host(origin: Origin) -> None:
     s3 = connect(origin.route())
     with pytest.raises(OutsideRoute, match="is not the host of the path"):
         s3.write_get_object_response(RequestRoute="route", RequestToken="token")

@@ -148,6 +148,8 @@ def test_a_summary_is_how_many_how_large_and_how_old(world: World, capsys: Captu
         (["read", "ROUTE", "s3://b/large.bin", "--min-size", "1"], 2, "is one object"),
         (["read", "ROUTE", "s3://b/large.bin", "--to", "-", "-o", "json"], 2, "no place for -o json"),
         (["list", "ROUTE", "s3://arn:aws:s3:eu-west-1:111111111111:accesspoint:x"], 2, "not the host of the path"),
+        (["list", "ROUTE", "s3://mine--euw1-az1--x-s3/"], 2, "is a directory bucket"),
+        (["read", "ROUTE", "s3://mine--euw1-az1--x-s3/k"], 2, "is a directory bucket"),
         (["list", "ROUTE", "s3://no bucket/x"], 2, "Invalid bucket name"),
     ],
 )

@@ -253,11 +253,6 @@ def test_a_glob_that_is_none_is_refused(s3: Any) -> None:
         list_objects(s3, "s3://sales-records/[z-a]*")
 
 
-def test_a_directory_bucket_is_refused_where_it_cannot_be_in_order(s3: Any) -> None:
-    with pytest.raises(Refused, match="directory bucket"):
-        list_objects(s3, "s3://quick--euw1-az1--x-s3/")
-
-
 @pytest.mark.parametrize("lean", [True, False])
 def test_tables_hold_what_the_entries_do(lists: Lists, lean: bool) -> None:
     s3 = client(lists, lean=lean)
