@@ -23,11 +23,14 @@ from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
 
 LONGEST_HEAD = 65536
 BESIDE = 8
-_SCRATCH = 1 << 18
+_RECORD = 1 << 14
+"""The most that one TLS record holds, and so one call receives. https://www.rfc-editor.org/rfc/rfc8446#section-5.1"""
+_SMALL = 1 << 15
+"""A body up to this size is put together from what the records held: cheaper than making room for it first."""
 _READS_IN_A_TURN = 64
 _LONG = 1 << 20
 """A body of which so much is still to come is worth a second thread, where another such body keeps this one busy."""
-_CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _BODY, _CHUNKS, _PARKED, _GIVEN = range(9)
+_CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _CHUNKS, _SMALL_BODY, _BODY, _PARKED, _GIVEN = range(10)
 
 Place = memoryview | Callable[[int, Mapping[str, str]], memoryview]
 """Where a body goes: a buffer exactly as long; or what is called with its length and the answer's fields and gives
@@ -45,6 +48,9 @@ class _Asked:
         self.again = False
 
 
+_NOWHERE = memoryview(b"")
+
+
 class Connection:
     """One socket to the host, and the answer that is coming in on it."""
 
@@ -56,6 +62,7 @@ class Connection:
         "early",
         "fd",
         "filled",
+        "pieces",
         "raw",
         "served",
         "since",
@@ -84,7 +91,8 @@ class Connection:
         self.answer: Head | None = None
         self.chunks: Chunks | None = None
         self.body: bytes = b""
-        self.view = memoryview(b"")
+        self.view = _NOWHERE
+        self.pieces: list[bytes] = []
         self.filled = 0
 
     def receive_body(self) -> bool:
@@ -94,13 +102,25 @@ class Connection:
         turns = _READS_IN_A_TURN
         while turns > 0 or sock.pending():
             turns -= 1
-            count = sock.recv_into(self.view[self.filled :])
+            # How many is said: finding it out takes recv_into longer than the slice.
+            count = sock.recv_into(self.view[self.filled :], len(self.view) - self.filled)
             if not count:
                 raise ConnectionError("the connection was closed")
             self.filled += count
             if self.filled == len(self.view):
                 return True
         return False
+
+    def receive_pieces(self, length: int) -> None:
+        """Receive the rest of a small body. Raises OSError, and SSLWantReadError when no more is there."""
+        sock = self.sock
+        assert sock is not None
+        while self.filled < length:
+            piece = sock.recv(length - self.filled)
+            if not piece:
+                raise ConnectionError("the connection was closed")
+            self.pieces.append(piece)
+            self.filled += len(piece)
 
     def close(self) -> None:
         (self.sock or self.raw).close()
@@ -123,7 +143,6 @@ class Exchange:
         self._held = 0
         self.first: Any = None
         self._selector = selectors.DefaultSelector()
-        self._scratch = memoryview(bytearray(_SCRATCH))
         self._queue: deque[_Asked] = deque()
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -271,7 +290,7 @@ class Exchange:
             elif connection.state == _IDLE:
                 # A session ticket, or the end.
                 assert connection.sock is not None
-                connection.sock.recv_into(self._scratch)
+                connection.sock.recv(_RECORD)
                 self._drop(connection)
             else:
                 self._shake(connection)
@@ -330,20 +349,24 @@ class Exchange:
     def _receive(self, connection: Connection) -> None:
         sock = connection.sock
         assert sock is not None
-        while connection.state != _BODY:
-            count = sock.recv_into(self._scratch)
-            if not count:
+        while connection.state < _SMALL_BODY:
+            data = sock.recv(_RECORD)
+            if not data:
                 raise BadAnswer("the connection was closed")
-            if self._take(connection, self._scratch[:count]):
+            if self._take(connection, data):
                 return
-        if connection.receive_body():
+        if connection.state == _SMALL_BODY:
+            assert connection.answer is not None
+            connection.receive_pieces(connection.answer.length or 0)
+            self._finish(connection)
+        elif connection.receive_body():
             self._finish(connection)
 
-    def _take(self, connection: Connection, data: memoryview) -> bool:
+    def _take(self, connection: Connection, data: bytes) -> bool:
         """Take in what came that is not all body. True when there is nothing more to receive on it for now."""
         if connection.chunks is not None:
             return connection.chunks.feed(data) and self._finish(connection)
-        raw = connection.early + bytes(data)
+        raw = connection.early + data if connection.early else data
         end = raw.find(b"\r\n\r\n")
         if end < 0:
             if len(raw) > LONGEST_HEAD:
@@ -351,7 +374,7 @@ class Exchange:
             connection.early = raw
             return False
         head = parse_head(raw[:end])
-        connection.early = raw[end + 4 :]
+        early = connection.early = raw[end + 4 :]
         self._understand(head)
         connection.answer = head
         assert connection.asked is not None
@@ -360,7 +383,6 @@ class Exchange:
                 raise BadAnswer("a body of unknown length")
             connection.chunks = Chunks()
             connection.state = _CHUNKS
-            early = memoryview(connection.early)
             return bool(early) and connection.chunks.feed(early) and self._finish(connection)
         if connection.asked.into is None and not self._room(connection):
             connection.state = _PARKED
@@ -407,8 +429,15 @@ class Exchange:
         asked, answer = connection.asked, connection.answer
         assert asked is not None
         assert answer is not None
+        if len(connection.early) > length:
+            raise BadAnswer("more came than the body")
         if asked.into is None:
             self._held += length
+            if length <= _SMALL:
+                connection.pieces.append(connection.early)
+                connection.filled = len(connection.early)
+                connection.state = _SMALL_BODY
+                return connection.filled == length and self._finish(connection)
             connection.body, connection.view = fresh_bytes(length)
         elif isinstance(asked.into, memoryview):
             if len(asked.into) != length:
@@ -417,8 +446,6 @@ class Exchange:
         else:
             connection.view = asked.into(length, answer.fields)
         early = connection.early[: len(connection.view)]
-        if len(connection.early) > length:
-            raise BadAnswer("more came than the body")
         connection.view[: len(early)] = early
         connection.filled = len(early)
         connection.state = _BODY
@@ -456,11 +483,15 @@ class Exchange:
             body = connection.chunks.body()
             length = len(body)
             self._held += length
+            taken_whole = True
         else:
             length = answer.length or 0
-            body = filled(connection.body, connection.view) if asked.into is None else b""
+            taken_whole = connection.filled == length
+            if connection.state == _SMALL_BODY:
+                body = b"".join(connection.pieces)
+            else:
+                body = filled(connection.body, connection.view) if asked.into is None else b""
         self._done.append((asked.tag, Answer(answer.status, answer.fields, body, length)))
-        taken_whole = connection.chunks is not None or len(connection.view) == length
         connection.forget()
         connection.served += 1
         if connection.served == 1 and connection.sock is not None:
@@ -480,6 +511,9 @@ class Exchange:
         silent = connection.state in (_SENDING, _HEAD) and not connection.early
         answer, chunks = connection.answer, connection.chunks
         body, view, received = connection.body, connection.view, connection.filled
+        if connection.state == _SMALL_BODY and answer is not None:
+            body, view = fresh_bytes(answer.length or 0)
+            view[:received] = b"".join(connection.pieces)
         self._drop(connection)
         if opening:
             self._opening -= 1

@@ -13,6 +13,11 @@ _make.restype = ctypes.py_object
 _address = ctypes.pythonapi.PyBytes_AsString
 _address.argtypes = (ctypes.py_object,)
 _address.restype = ctypes.c_void_p
+_view = ctypes.pythonapi.PyMemoryView_FromMemory
+_view.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+_view.restype = ctypes.py_object
+_TO_WRITE = 0x200
+"""PyBUF_WRITE. https://docs.python.org/3/c-api/memoryview.html"""
 
 
 def fresh_bytes(length: int) -> tuple[bytes, memoryview]:
@@ -24,7 +29,8 @@ def fresh_bytes(length: int) -> tuple[bytes, memoryview]:
         # The interpreter shares the shortest: these are not to be written to.
         return bytes(length), memoryview(bytearray(length))
     fresh: bytes = _make(None, length)
-    return fresh, memoryview((ctypes.c_char * length).from_address(_address(fresh))).cast("B")
+    view: memoryview = _view(_address(fresh), length, _TO_WRITE)
+    return fresh, view
 
 
 def filled(fresh: bytes, view: memoryview) -> bytes:

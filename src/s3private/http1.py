@@ -10,9 +10,9 @@ import re
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _STATUS = re.compile(r"HTTP/1\.1 ([1-5]\d\d)(?: [^\r\n]*)?")
 _DIGITS = re.compile(r"[0-9]{1,19}")
-_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)\r\n")
-# No match of one field can begin inside another: as a whole they are all that is there.
-_FIELDS = re.compile(f"(?:{_FIELD.pattern.replace('(', '(?:')})*")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LONGEST_SIZE = 1024
+"""Bytes of a chunk's size with its extensions."""
 
 
 class BadAnswer(Exception):
@@ -31,18 +31,38 @@ class Head:
         self.length = int(text) if text is not None and _DIGITS.fullmatch(text) else None
 
 
+class _Names(dict[str, str]):
+    """Field names in lower case, by how they were written: a server writes the same few again and again."""
+
+    def __missing__(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise BadAnswer(f"not a header field's name: {name[:40]!r}")
+        if len(self) >= 1000:
+            self.clear()
+        lower = self[name] = name.lower()
+        return lower
+
+
+_NAMES = _Names()
+
+
 def parse_head(raw: bytes) -> Head:
     """Parse what came before the empty line. Raises BadAnswer."""
-    first, _, text = (raw.decode("latin-1") + "\r\n").partition("\r\n")
+    text = raw.decode("latin-1")
+    first, *lines = text.split("\r\n")
     match = _STATUS.fullmatch(first)
     if not match:
         raise BadAnswer(f"not an HTTP/1.1 answer: {first[:40]!r}")
-    if not _FIELDS.fullmatch(text):
+    # No line ends but the lines' own.
+    if text.count("\r") != len(lines) or text.count("\n") != len(lines) or "\0" in text:
         raise BadAnswer("not header fields")
-    pairs = _FIELD.findall(text)
-    fields = {name.lower(): value.rstrip(" \t") for name, value in pairs}
+    try:
+        pairs = [line.split(":", 1) for line in lines]
+        fields = {_NAMES[name]: value.strip(" \t") for name, value in pairs}
+    except ValueError:
+        raise BadAnswer("not header fields") from None
     if len(fields) != len(pairs):
-        names = [name.lower() for name, _ in pairs]
+        names = [_NAMES[name] for name, _ in pairs]
         for name in ("content-length", "content-range", "transfer-encoding", "etag"):
             if names.count(name) > 1:
                 raise BadAnswer(f"{name} twice")
@@ -54,40 +74,52 @@ def parse_head(raw: bytes) -> Head:
 class Chunks:
     """A body that comes in chunks, put together."""
 
-    __slots__ = ("_pieces", "_raw")
+    __slots__ = ("_missing", "_pieces", "_rest", "_uncut")
 
     def __init__(self) -> None:
-        self._raw = bytearray()
         self._pieces: list[bytes] = []
+        self._rest = b""
+        self._missing = 0
+        # A chunk is whole, and the line end behind it is still to come.
+        self._uncut = False
 
-    def feed(self, data: memoryview) -> bool:
+    def feed(self, data: bytes) -> bool:
         """Take more in; True when the last chunk has come. Raises BadAnswer."""
-        raw = self._raw
-        raw += data
-        start = 0
+        data, at = self._rest + data if self._rest else data, 0
+        self._rest = b""
         while True:
-            end = raw.find(b"\r\n", start)
-            if end < 0:
-                break
-            match = _SIZE.match(raw, start, end)
-            if not match or (match.end() != end and raw[match.end()] not in b"; \t"):
-                raise BadAnswer("not a chunk's size")
-            size = int(match[0], 16)
-            following = end + 2 + size + 2
-            if size == 0:
-                if len(raw) < following:
+            if self._missing:
+                piece = data[at : at + self._missing]
+                self._pieces.append(piece)
+                self._missing -= len(piece)
+                at += len(piece)
+                if self._missing:
+                    return False
+                self._uncut = True
+            if self._uncut:
+                if len(data) < at + 2:
                     break
-                if raw[end + 2 : following] != b"\r\n" or len(raw) != following:
+                if data[at : at + 2] != b"\r\n":
+                    raise BadAnswer("a chunk longer than it said")
+                at += 2
+                self._uncut = False
+            end = data.find(b"\r\n", at)
+            if end < 0:
+                if len(data) - at > _LONGEST_SIZE:
+                    raise BadAnswer("not a chunk's size")
+                break
+            match = _SIZE.match(data, at, end)
+            if not match or (match.end() != end and data[match.end()] not in b"; \t"):
+                raise BadAnswer("not a chunk's size")
+            self._missing = int(match[0], 16)
+            if self._missing == 0:
+                if len(data) < end + 4:
+                    break
+                if data[end + 2 :] != b"\r\n":
                     raise BadAnswer("something after the last chunk")
                 return True
-            if len(raw) < following:
-                break
-            if raw[following - 2 : following] != b"\r\n":
-                raise BadAnswer("a chunk longer than it said")
-            self._pieces.append(bytes(raw[end + 2 : following - 2]))
-            start = following
-        if start:
-            del raw[:start]
+            at = end + 2
+        self._rest = data[at:]
         return False
 
     def body(self) -> bytes:

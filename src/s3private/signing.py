@@ -9,7 +9,7 @@ import hmac
 import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -41,6 +41,19 @@ def quote_query(parameters: Headers) -> str:
     )
 
 
+class _Layout(NamedTuple):
+    """A request's head but for its values: all requests with the same header names share it.
+
+    order: for each value, in the order of the signed names, its place among those given. canonical, lines: with a %s
+    for each.
+    """
+
+    order: tuple[int, ...]
+    names: str
+    canonical: str
+    lines: str
+
+
 class Signer:
     """Signs GETs to one host of one region. now: seconds since the epoch."""
 
@@ -52,33 +65,46 @@ class Signer:
         self._now = now
         self._second = -1
         self._stamp = ""
-        self._day_key: tuple[str, str, bytes] = ("", "", b"")
+        self._keyed: tuple[str, str, _Hmac] = ("", "", _Hmac(b""))
+        self._layouts: dict[tuple[str, ...], _Layout] = {}
 
     def head(self, keys: Keys, path: str, query: str, headers: Headers) -> bytes:
         """The request's head, ready to send. headers: lower-case names, each at most once."""
         stamp = self._timestamp()
-        signed = [
-            ("host", self._host),
-            ("x-amz-content-sha256", EMPTY_SHA256),
-            ("x-amz-date", stamp),
-            *((name, " ".join(value.split())) for name, value in headers),
-        ]
+        names = ["host", "x-amz-content-sha256", "x-amz-date"]
+        values = [self._host, EMPTY_SHA256, stamp]
+        for name, value in headers:
+            names.append(name)
+            values.append(" ".join(value.split()))
         if keys.token:
-            signed.append(("x-amz-security-token", keys.token))
-        signed.sort()
-        names = ";".join([name for name, _ in signed])
-        canonical = "\n".join([f"{name}:{value}" for name, value in signed])
-        asked = sha256(f"GET\n{path}\n{query}\n{canonical}\n\n{names}\n{EMPTY_SHA256}".encode()).hexdigest()
+            names.append("x-amz-security-token")
+            values.append(keys.token)
+        layout = self._layouts.get(tuple(names)) or self._lay_out(tuple(names))
+        ordered = tuple([values[place] for place in layout.order])
+        asked = f"GET\n{path}\n{query}\n{layout.canonical % ordered}\n\n{layout.names}\n{EMPTY_SHA256}"
         scope = f"{stamp[:8]}/{self._scope}"
-        to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{asked}".encode()
-        signature = hmac.digest(self._key(keys.secret_key, stamp[:8]), to_sign, "sha256").hex()
-        lines = "\r\n".join([f"{name}: {value}" for name, value in signed])
+        to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(asked.encode()).hexdigest()}"
+        signature = self._key(keys.secret_key, stamp[:8]).hexdigest(to_sign.encode())
         target = f"{path}?{query}" if query else path
         return (
-            f"GET {target} HTTP/1.1\r\n{lines}\r\nuser-agent: {self._user_agent}\r\n"
-            f"authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={names}, "
+            f"GET {target} HTTP/1.1\r\n{layout.lines % ordered}\r\nuser-agent: {self._user_agent}\r\n"
+            f"authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={layout.names}, "
             f"Signature={signature}\r\n\r\n"
         ).encode()
+
+    def _lay_out(self, names: tuple[str, ...]) -> _Layout:
+        order = tuple(sorted(range(len(names)), key=names.__getitem__))
+        escaped = [names[place].replace("%", "%%") for place in order]
+        layout = _Layout(
+            order,
+            ";".join([names[place] for place in order]),
+            "\n".join([f"{name}:%s" for name in escaped]),
+            "\r\n".join([f"{name}: %s" for name in escaped]),
+        )
+        if len(self._layouts) >= 1000:
+            self._layouts.clear()
+        self._layouts[names] = layout
+        return layout
 
     def _timestamp(self) -> str:
         second = int(self._now())
@@ -87,12 +113,34 @@ class Signer:
             self._second = second
         return self._stamp
 
-    def _key(self, secret: str, day: str) -> bytes:
-        known_secret, known_day, key = self._day_key
+    def _key(self, secret: str, day: str) -> _Hmac:
+        known_secret, known_day, keyed = self._keyed
         if known_secret == secret and known_day == day:
-            return key
+            return keyed
         key = f"AWS4{secret}".encode()
         for part in (day, self._region, "s3", "aws4_request"):
             key = hmac.digest(key, part.encode(), "sha256")
-        self._day_key = (secret, day, key)
-        return key
+        keyed = _Hmac(key)
+        self._keyed = (secret, day, keyed)
+        return keyed
+
+
+class _Hmac:
+    """HMAC-SHA256 with one key for many messages: both its hashes have taken the key in already, and are copied.
+
+    In less than half the time of hmac.digest. https://www.rfc-editor.org/rfc/rfc2104
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        """key: up to 64 bytes."""
+        padded = key.ljust(64, b"\0")
+        self._inner = sha256(bytes([byte ^ 0x36 for byte in padded]))
+        self._outer = sha256(bytes([byte ^ 0x5C for byte in padded]))
+
+    def hexdigest(self, message: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
