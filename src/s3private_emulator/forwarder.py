@@ -1,5 +1,6 @@
 """What stands for the network load balancer: bytes pass, unread and unchanged, while `hop` says that the way is open.
 
+`garbled` sends a PROXY protocol header before them, as the load balancer does where the target group says so.
 `timeout` swallows a connection without a word, `reset` ends it with a TCP reset; a connection already open meets the
 same when the way breaks. One that was idle longer than the listener's TCP idle timeout is dropped and nobody is told:
 what is sent on it afterwards is swallowed.
@@ -22,6 +23,16 @@ from s3private_emulator.wire import LOOPBACK, Wire, listen, port_of
 CHUNK = 256 * 1024
 WATCH_SECONDS = 0.1
 """How often the way of an idle connection is looked at."""
+
+PROXY_HEADER = (
+    b"\r\n\r\n\0\r\nQUIT\n"
+    + bytes([0x21, 0x11, 0, 12])
+    + socket.inet_aton("10.20.1.10")
+    + socket.inet_aton("10.20.1.4")
+    + struct.pack("!HH", 50000, 443)
+)
+"""Version 2: PROXY, TCP over IPv4, both addresses and ports. For PrivateLink traffic the source is the load balancer.
+https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt"""
 
 FrontPort = Callable[[str], int]
 """VPC endpoint id -> the loopback port of the S3 front that it stands for"""
@@ -69,6 +80,8 @@ class Forwarder:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(server, (LOOPBACK, port))
+            if hop.passage is Passage.GARBLED:
+                await loop.sock_sendall(server, PROXY_HEADER)
             flow = _Flow(self._clock, self._hop, hop)
             pumps = [
                 loop.create_task(flow.pump(client, server, from_client=True)),
@@ -131,6 +144,8 @@ class _Flow:
             self._break(Passage.TIMEOUT)
         if way:
             hop = self._hop()
+            if hop.spares_open:
+                return
             if hop.passage is not Passage.OPEN:
                 self._break(hop.passage)
             if hop.vpc_endpoint_id != self._begun.vpc_endpoint_id:

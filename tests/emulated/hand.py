@@ -47,6 +47,10 @@ class Hand:
     def security_group_rule(self) -> None:
         self.ec2.revoke_security_group_ingress(GroupId=self.group["GroupId"], IpPermissions=self.group["IpPermissions"])
 
+    def security_group_egress(self) -> None:
+        group = self.group
+        self.ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
+
     def endpoint_policy(self) -> None:
         self.ec2.modify_vpc_endpoint(VpcEndpointId=self.endpoint["VpcEndpointId"], ResetPolicy=True)
 
@@ -67,6 +71,19 @@ class Hand:
 
     def health_check(self) -> None:
         self.elbv2.modify_target_group(TargetGroupArn=self.target_group["TargetGroupArn"], HealthCheckPort="80")
+
+    def _attribute(self, key: str, value: str) -> None:
+        arn = self.target_group["TargetGroupArn"]
+        self.elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[{"Key": key, "Value": value}])
+
+    def proxy_protocol(self) -> None:
+        self._attribute("proxy_protocol_v2.enabled", "true")
+
+    def client_ips(self) -> None:
+        self._attribute("preserve_client_ip.enabled", "true")
+
+    def cross_zone_of_the_group(self) -> None:
+        self._attribute("load_balancing.cross_zone.enabled", "false")
 
     def privatelink_flag(self) -> None:
         self.elbv2.set_security_groups(

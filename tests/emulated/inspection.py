@@ -6,6 +6,7 @@ from moto.ec2.models import ec2_backends
 
 from emulated.ground import Ground
 from s3private.route import Route
+from s3private_emulator.aws import Passage
 from s3private_emulator.aws.cloud import Region
 from s3private_emulator.emulator import Emulator
 from s3private_emulator.place import serverless
@@ -82,7 +83,7 @@ def cannot_be_read(ground: Ground) -> str:
     if not resolved.via.startswith("service:"):
         return resolved.reason
     hop = emulator.aws.hop(resolved.via.removeprefix("service:"))
-    return "" if hop.vpc_endpoint_id == route.vpc_endpoint_id else hop.reason
+    return "" if hop.passage is Passage.OPEN and hop.vpc_endpoint_id == route.vpc_endpoint_id else hop.reason
 
 
 def not_settled(ground: Ground) -> str:

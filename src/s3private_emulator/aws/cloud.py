@@ -21,6 +21,9 @@ from s3private_emulator.privatelink import PrivateLink
 from s3private_emulator.serials import Serials
 from s3private_emulator.world import World
 
+CROSS_ZONE = "load_balancing.cross_zone.enabled"
+"""An attribute of load balancers and of target groups."""
+
 
 @dataclass
 class Endpoint:
@@ -88,9 +91,11 @@ class LoadBalancer:
         ended = self.opening.ending
         return self.opening.passed() and (ended is None or ended.state != "failed")
 
-    @property
-    def cross_zone(self) -> bool:
-        return self.attributes["load_balancing.cross_zone.enabled"] == "true"
+    def crosses_zones(self, group: TargetGroup) -> bool:
+        """What the target group says goes before what the load balancer says.
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#target-group-cross-zone"""
+        own = group.attributes[CROSS_ZONE]
+        return (self.attributes[CROSS_ZONE] if own == "use_load_balancer_configuration" else own) == "true"
 
 
 @dataclass

@@ -80,15 +80,17 @@ def check(region: Region, balancer: LoadBalancer, group: TargetGroup, target: Ta
         return TIMED_OUT
     port = group.health_check["HealthCheckPort"]
     wanted = target.port if port == "traffic-port" else int(str(port))
-    if not reaches(region, balancer, endpoint, target, wanted):
+    if not reaches(region, balancer, group, endpoint, target, wanted):
         return TIMED_OUT
     return HEALTHY if wanted == S3_PORT else FAILED
 
 
-def reaches(region: Region, balancer: LoadBalancer, endpoint: Endpoint, target: Target, port: int) -> bool:
+def reaches(
+    region: Region, balancer: LoadBalancer, group: TargetGroup, endpoint: Endpoint, target: Target, port: int
+) -> bool:
     """Whether packets of the load balancer's nodes pass both its own groups and the endpoint's."""
     zone = zone_of(region, target)
-    nodes = [i for z, i in balancer.interfaces.items() if balancer.cross_zone or zone in (z, "all")]
+    nodes = [i for z, i in balancer.interfaces.items() if balancer.crosses_zones(group) or zone in (z, "all")]
     network = region.network
     return all(
         admits(network, endpoint.groups, port, address=str(node.private_ip_address), source_groups=balancer.groups)

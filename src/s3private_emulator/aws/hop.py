@@ -18,16 +18,21 @@ class Passage(StrEnum):
     """Packets are dropped: the client waits until it gives up."""
     RESET = "reset"
     """The load balancer answers with RST."""
+    GARBLED = "garbled"
+    """Bytes pass behind a PROXY protocol header, which S3 cannot read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hop:
-    """`vpc_endpoint_id`: where the bytes come out, when open. `reason`: what was found, in one line."""
+    """`vpc_endpoint_id`: where the bytes come out, when open. `reason`: what was found, in one line.
+    `spares_open`: connections that are open already do not feel it.
+    """
 
     passage: Passage
     reason: str
     vpc_endpoint_id: str | None = None
     idle_timeout_seconds: float = 350.0
+    spares_open: bool = False
 
 
 def examine(cloud: Cloud, service_name: str) -> Hop:
@@ -54,7 +59,7 @@ def examine(cloud: Cloud, service_name: str) -> Hop:
 
 def _through(cloud: Cloud, region: Region, balancer: LoadBalancer, listener: Listener) -> Hop:
     group = region.target_groups[listener.target_group_arns[0]]
-    if group.settings["Protocol"] != "TCP" or group.attributes["proxy_protocol_v2.enabled"] == "true":
+    if group.settings["Protocol"] != "TCP":
         return _reset(f"target group {group.name} does not pass plain TCP through")
     target = _chosen(cloud, region, group)
     if target is None:
@@ -62,16 +67,21 @@ def _through(cloud: Cloud, region: Region, balancer: LoadBalancer, listener: Lis
     endpoint = endpoint_at(region, target.ip)
     if endpoint is None:
         return _timeout(f"no available interface endpoint has the address {target.ip}")
-    if not reaches(region, balancer, endpoint, target, target.port):
+    if not reaches(region, balancer, group, endpoint, target, target.port):
         return _timeout(f"security groups of {endpoint.id} do not let {balancer.name} in on {target.port}")
     if target.port != S3_PORT:
         return _reset(f"{endpoint.id} does not listen on {target.port}")
-    idle = float(listener.attributes[IDLE_TIMEOUT])
+    if group.attributes["preserve_client_ip.enabled"] == "true":
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#client-ip-preservation
+        reason = f"target group {group.name} preserves client addresses, and holds addresses of an endpoint"
+        return Hop(passage=Passage.TIMEOUT, reason=reason, spares_open=True)
+    garbled = group.attributes["proxy_protocol_v2.enabled"] == "true"
     return Hop(
-        passage=Passage.OPEN,
-        reason=f"{balancer.name} -> {target.ip} -> {endpoint.id}",
+        passage=Passage.GARBLED if garbled else Passage.OPEN,
+        reason=f"{balancer.name} -> {target.ip} -> {endpoint.id}{', behind a PROXY header' if garbled else ''}",
         vpc_endpoint_id=endpoint.id,
-        idle_timeout_seconds=idle,
+        idle_timeout_seconds=float(listener.attributes[IDLE_TIMEOUT]),
+        spares_open=garbled,
     )
 
 

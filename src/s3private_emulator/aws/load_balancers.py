@@ -13,7 +13,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models.subnets import Subnet
 
 from s3private_emulator.aws import filters
-from s3private_emulator.aws.cloud import Lingering, LoadBalancer
+from s3private_emulator.aws.cloud import CROSS_ZONE, Lingering, LoadBalancer
 from s3private_emulator.aws.elb_base import ElbAnswering, check_name
 from s3private_emulator.aws.network import find_subnet, make_interface
 from s3private_emulator.aws.refusals import NotEmulated, Refusal
@@ -25,7 +25,7 @@ ATTRIBUTES = {
     "access_logs.s3.prefix": "",
     "deletion_protection.enabled": "false",
     "ipv6.deny_all_igw_traffic": "false",
-    "load_balancing.cross_zone.enabled": "false",
+    CROSS_ZONE: "false",
     "dns_record.client_routing_policy": "any_availability_zone",
     "secondary_ips.auto_assigned.per_subnet": "0",
     "zonal_shift.config.enabled": "false",

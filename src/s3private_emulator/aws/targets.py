@@ -12,7 +12,7 @@ from typing import Any
 from moto.core.responses import ActionResult, EmptyResult
 
 from s3private_emulator.aws import filters
-from s3private_emulator.aws.cloud import Target, TargetGroup
+from s3private_emulator.aws.cloud import CROSS_ZONE, Target, TargetGroup
 from s3private_emulator.aws.elb_base import ElbAnswering, check_name, check_number
 from s3private_emulator.aws.health import UNREGISTERED, Health, balancers_of, health_of, observe, zone_of
 from s3private_emulator.aws.refusals import NotEmulated, Refusal
@@ -21,7 +21,7 @@ from s3private_emulator.delays import Takes
 ATTRIBUTES = {
     "deregistration_delay.timeout_seconds": "300",
     "deregistration_delay.connection_termination.enabled": "false",
-    "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
+    CROSS_ZONE: "use_load_balancer_configuration",
     "preserve_client_ip.enabled": "false",
     "proxy_protocol_v2.enabled": "false",
     "stickiness.enabled": "false",
@@ -127,6 +127,8 @@ class TargetActions(ElbAnswering):
                 raise Refusal("ValidationError", f"Target group attribute key '{key}' is not recognized")
             if ATTRIBUTES[key] in ("true", "false") and value not in ("true", "false"):
                 raise Refusal("ValidationError", f"Target group attribute '{key}' must be true or false, not '{value}'")
+            if key == CROSS_ZONE and value not in ("true", "false", ATTRIBUTES[CROSS_ZONE]):
+                raise Refusal("ValidationError", f"Target group attribute '{key}' cannot be '{value}'")
             if key == "deregistration_delay.timeout_seconds":
                 check_number(key, value, 0, 3600)
         group.attributes.update(given)

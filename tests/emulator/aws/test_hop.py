@@ -80,12 +80,20 @@ def test_without_targets_it_is_reset(aws: Site) -> None:
     assert hop(aws, made).passage is Passage.RESET
 
 
-def test_proxy_protocol_breaks_it(aws: Site) -> None:
+@pytest.mark.parametrize(
+    ("attribute", "passage"),
+    [("proxy_protocol_v2.enabled", Passage.GARBLED), ("preserve_client_ip.enabled", Passage.TIMEOUT)],
+)
+def test_an_attribute_that_an_endpoint_cannot_bear_breaks_it_and_no_health_check_shows_it(
+    aws: Site, attribute: str, passage: Passage
+) -> None:
     made = aws.path()
     aws.elb.modify_target_group_attributes(
-        TargetGroupArn=made["targets"], Attributes=[{"Key": "proxy_protocol_v2.enabled", "Value": "true"}]
+        TargetGroupArn=made["targets"], Attributes=[{"Key": attribute, "Value": "true"}]
     )
-    assert hop(aws, made).passage is Passage.RESET
+    found = hop(aws, made)
+    assert (found.passage, found.spares_open) == (passage, True)
+    assert {state for state, _ in aws.health(made["targets"])} == {"healthy"}
 
 
 def test_one_healthy_target_is_enough(aws: Site) -> None:

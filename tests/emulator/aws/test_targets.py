@@ -108,6 +108,22 @@ def test_with_cross_zone_every_node_must_be_let_in(aws: Site) -> None:
     assert aws.health(targets) == [TIMED_OUT] * 2
 
 
+@pytest.mark.parametrize(("value", "found"), [("true", [TIMED_OUT] * 2), ("false", [HEALTHY, TIMED_OUT])])
+def test_cross_zone_of_the_target_group_goes_before_the_load_balancers(
+    aws: Site, value: str, found: list[tuple[str, str | None]]
+) -> None:
+    targets, _ = in_use(aws, aws.group("rule", "10.20.1.0/24"))
+    balancer = aws.elb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
+    other = {"true": "false", "false": "true"}[value]
+    cross_zone = "load_balancing.cross_zone.enabled"
+    aws.elb.modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=[{"Key": cross_zone, "Value": other}])
+    aws.elb.modify_target_group_attributes(TargetGroupArn=targets, Attributes=[{"Key": cross_zone, "Value": value}])
+    assert aws.health(targets) == found
+    with pytest.raises(ClientError) as refused:
+        aws.elb.modify_target_group_attributes(TargetGroupArn=targets, Attributes=[{"Key": cross_zone, "Value": "on"}])
+    assert code_of(refused.value) == "ValidationError"
+
+
 def test_the_endpoints_group_may_name_the_load_balancers(aws: Site) -> None:
     front, back = aws.group("front"), aws.group("back", cidr=None)
     aws.ec2.authorize_security_group_ingress(

@@ -68,6 +68,14 @@ def test_a_connection_already_open_is_cut_when_the_way_breaks(
     client.close()
 
 
+def test_a_connection_already_open_outlives_what_only_new_ones_meet(ground: Ground, client: Client) -> None:
+    client.ask()
+    first = client.sock
+    ground.hops[SERVICE] = Hop(passage=Passage.TIMEOUT, reason="an attribute was changed", spares_open=True)
+    assert client.ask()["who"] == ENDPOINT
+    assert client.sock is first
+
+
 def test_an_idle_connection_is_cut_too(ground: Ground) -> None:
     port = ground.network.reach(serverless(1), f"service:{SERVICE}", 443).port
     with socket.create_connection(("127.0.0.1", port), timeout=5) as idle:

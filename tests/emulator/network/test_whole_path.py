@@ -208,6 +208,16 @@ def test_without_its_endpoint_the_path_times_out(path: Laid) -> None:
     assert path.read(workspace(path)) == "ConnectTimeoutError"
 
 
+def test_behind_proxy_protocol_tls_fails_and_switched_off_again_the_path_reads(path: Laid) -> None:
+    path.attach(workspace(path).workspace_id)
+    for value, seen in (("true", "SSLError"), ("false", None)):
+        path.elb.modify_target_group_attributes(
+            TargetGroupArn=path.target_group, Attributes=[{"Key": "proxy_protocol_v2.enabled", "Value": value}]
+        )
+        read = path.read(workspace(path))
+        assert read == seen if seen else "readme.txt" in read["keys"]
+
+
 def test_a_rejected_connection_carries_nothing(path: Laid) -> None:
     path.attach(workspace(path).workspace_id)
     rule = path.account.network_connectivity.get_private_endpoint_rule(path.ncc_id, path.rule_id)

@@ -6,9 +6,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endp
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,13 @@ from s3private.provision.engine import Found, Resource, State, StillInUse
 from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code, refusing_doubles
 
 if TYPE_CHECKING:
-    from types_boto3_ec2.type_defs import FilterTypeDef, IpPermissionTypeDef, VpcEndpointTypeDef
+    from types_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        IpPermissionOutputTypeDef,
+        IpPermissionTypeDef,
+        SecurityGroupTypeDef,
+        VpcEndpointTypeDef,
+    )
 
 HTTPS = 443
 
@@ -66,13 +73,45 @@ class GivenSubnets(AwsStep[Subnets]):
         raise Conflict("aws.subnet_ids: subnets are given, not deleted")
 
 
+_ANYWHERE = "0.0.0.0/0"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroup(Resource):
     cidrs_let_in: frozenset[str]
+    cidrs_let_out: frozenset[str]
+
+    def shut_in(self, cidrs: Iterable[str]) -> list[str]:
+        return [cidr for cidr in cidrs if not _covered(cidr, self.cidrs_let_in)]
+
+    def shut_out(self, cidrs: Iterable[str]) -> list[str]:
+        return [cidr for cidr in cidrs if not _covered(cidr, self.cidrs_let_out)]
+
+
+def _covered(cidr: str, by: Iterable[str]) -> bool:
+    network = ipaddress.IPv4Network(cidr)
+    return any(network.subnet_of(ipaddress.IPv4Network(wider, strict=False)) for wider in by)
+
+
+def _let_through(permissions: Iterable[IpPermissionOutputTypeDef], group: str) -> frozenset[str]:
+    """The CIDRs for which tcp/443 is open; all of them where the group names itself, for both ends are in it."""
+    cidrs: set[str] = set()
+    for rule in permissions:
+        https = rule.get("IpProtocol") == "tcp" and rule.get("FromPort", 0) <= HTTPS <= rule.get("ToPort", 65535)
+        if https or rule.get("IpProtocol") == "-1":
+            cidrs |= {block["CidrIp"] for block in rule.get("IpRanges", [])}
+            if any(pair.get("GroupId") == group for pair in rule.get("UserIdGroupPairs", [])):
+                cidrs.add(_ANYWHERE)
+    return frozenset(cidrs)
 
 
 class OpenSecurityGroup(AwsStep[SecurityGroup]):
-    """Client IPs are not preserved through the load balancer: the endpoint sees the load balancer's subnets."""
+    """Of the endpoint and of the load balancer: what leaves the one for the other must come in there.
+
+    Client IPs are not preserved through the load balancer: the endpoint sees the load balancer's subnets. Inbound rules
+    say nothing of PrivateLink traffic, which is exempt, but outbound ones hold for it and for health checks.
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-security-groups.html
+    """
 
     kind = SecurityGroup
     title = "security group"
@@ -97,14 +136,30 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
                 f"security group {self.config.resource_name} ({group['GroupId']}) exists without the tag "
                 f"{PATH_TAG}={self.config.name}: it is somebody else's; rename the path, or tag it if it is yours"
             )
-        cidrs = frozenset(
-            block["CidrIp"]
-            for rule in group.get("IpPermissions", [])
-            if rule.get("IpProtocol") == "-1"
-            or (rule.get("IpProtocol") == "tcp" and rule.get("FromPort", 0) <= HTTPS <= rule.get("ToPort", 65535))
-            for block in rule.get("IpRanges", [])
+        seen = self._read(group)
+        subnets = found.get(Subnets)
+        if not given or subnets is None:
+            return seen
+        shut = self._shut(seen, subnets.cidrs)
+        return replace(seen, notes=tuple(f"aws.security_group_id: {seen.id} {one}: add the rule" for one in shut))
+
+    def _read(self, group: SecurityGroupTypeDef) -> SecurityGroup:
+        name = group["GroupId"]
+        return SecurityGroup(
+            id=name,
+            ours=not self.config.security_group_id,
+            cidrs_let_in=_let_through(group.get("IpPermissions", []), name),
+            cidrs_let_out=_let_through(group.get("IpPermissionsEgress", []), name),
         )
-        return SecurityGroup(id=group["GroupId"], ours=not given, cidrs_let_in=cidrs)
+
+    @staticmethod
+    def _shut(group: SecurityGroup, cidrs: Iterable[str]) -> list[str]:
+        """What the group does not let through that the path needs."""
+        shut_in, shut_out = group.shut_in(cidrs), group.shut_out(cidrs)
+        return [
+            *([f"does not let tcp/{HTTPS} in from {', '.join(shut_in)}"] if shut_in else []),
+            *([f"does not let tcp/{HTTPS} out to {', '.join(shut_out)}"] if shut_out else []),
+        ]
 
     def create(self, found: Found) -> None:
         with refusing_doubles("InvalidGroup.Duplicate"):
@@ -118,25 +173,31 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
     def drift(self, resource: SecurityGroup, found: Found) -> str | None:
         if not resource.ours:
             return None
-        missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
-        return f"does not let tcp/{HTTPS} in from {', '.join(missing)}" if missing else None
+        return next(iter(self._shut(resource, found[Subnets].cidrs)), None)
 
     def update(self, resource: SecurityGroup, found: Found) -> SecurityGroup | None:
-        missing = [c for c in found[Subnets].cidrs if c not in resource.cidrs_let_in]
+        cidrs = found[Subnets].cidrs
+        shut_in, shut_out = resource.shut_in(cidrs), resource.shut_out(cidrs)
+        whose = "load balancer's subnet" if shut_in else "endpoint's subnet"
         rule: IpPermissionTypeDef = {
             "IpProtocol": "tcp",
             "FromPort": HTTPS,
             "ToPort": HTTPS,
-            "IpRanges": [{"CidrIp": cidr, "Description": "load balancer's subnet"} for cidr in missing],
+            "IpRanges": [{"CidrIp": cidr, "Description": whose} for cidr in shut_in or shut_out],
         }
         try:
-            self.ec2.authorize_security_group_ingress(GroupId=resource.id, IpPermissions=[rule])
+            if shut_in:
+                self.ec2.authorize_security_group_ingress(GroupId=resource.id, IpPermissions=[rule])
+            else:
+                self.ec2.authorize_security_group_egress(GroupId=resource.id, IpPermissions=[rule])
         except ClientError as error:
             # Another run, or a request whose reply was lost, has let some of them in: `find` will see which.
             if error_code(error) == "InvalidPermission.Duplicate":
                 return None
             raise
-        return replace(resource, cidrs_let_in=resource.cidrs_let_in.union(missing))
+        if shut_in:
+            return replace(resource, cidrs_let_in=resource.cidrs_let_in.union(shut_in))
+        return replace(resource, cidrs_let_out=resource.cidrs_let_out.union(shut_out))
 
     def delete(self, resource: SecurityGroup, found: Found) -> None:
         try:

@@ -50,11 +50,21 @@ class _NamedStep(AwsStep[R]):
 
 _HEALTH_CHECK = ("TCP", "traffic-port", 10)
 """Protocol, port, and seconds between two checks."""
+_BY_LOAD_BALANCER = "use_load_balancer_configuration"
+_ATTRIBUTES = {
+    "proxy_protocol_v2.enabled": ("false", "proxy protocol is on: S3 would get a header where TLS begins"),
+    "preserve_client_ip.enabled": ("false", "client IP preservation is on: no endpoint's address answers through it"),
+    _CROSS_ZONE: (_BY_LOAD_BALANCER, "cross-zone load balancing is off, whatever the load balancer says"),
+}
+"""Value that a group is born with, and what another one means. None of them is seen in the targets' health.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetGroup(Resource):
     health_check: tuple[str, str, int]
+    attributes: Mapping[str, str]
+    """Those that differ from what the path needs."""
 
 
 class EndpointTargetGroup(_NamedStep[TargetGroup]):
@@ -69,10 +79,12 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             if error_code(error) == "TargetGroupNotFound":
                 return None
             raise
-        self.check_ours(group["TargetGroupArn"])
-        return self._read(group)
+        arn = group["TargetGroupArn"]
+        self.check_ours(arn)
+        answer = self.elbv2.describe_target_group_attributes(TargetGroupArn=arn)
+        return self._read(group, {a["Key"]: a["Value"] for a in answer["Attributes"]})
 
-    def _read(self, group: TargetGroupTypeDef) -> TargetGroup:
+    def _read(self, group: TargetGroupTypeDef, attributes: Mapping[str, str]) -> TargetGroup:
         shape = (group.get("Protocol"), group.get("Port"), group.get("TargetType"), group.get("VpcId"))
         wanted = ("TCP", HTTPS, "ip", self.config.vpc_id)
         if shape != wanted:
@@ -84,7 +96,7 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             group.get("HealthCheckPort", ""),
             group.get("HealthCheckIntervalSeconds", 0),
         )
-        return TargetGroup(id=group["TargetGroupArn"], health_check=check)
+        return TargetGroup(id=group["TargetGroupArn"], health_check=check, attributes=_differing(attributes))
 
     def create(self, found: Found) -> TargetGroup:
         with refusing_doubles("DuplicateTargetGroupName"):
@@ -99,22 +111,31 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
                 HealthCheckIntervalSeconds=10,
                 Tags=self.tags,
             )
-        return self._read(answer["TargetGroups"][0])
+        return self._read(answer["TargetGroups"][0], {})
 
     def drift(self, resource: TargetGroup, found: Found) -> str | None:
+        if resource.attributes:
+            return "; ".join(_ATTRIBUTES[key][1] for key in resource.attributes)
         if resource.health_check == _HEALTH_CHECK:
             return None
         protocol, port, seconds = resource.health_check
         return f"its health check is {protocol} on {port} every {seconds} s"
 
     def update(self, resource: TargetGroup, found: Found) -> TargetGroup:
+        if resource.attributes:
+            changed = self.elbv2.modify_target_group_attributes(
+                TargetGroupArn=resource.id,
+                Attributes=[{"Key": key, "Value": _ATTRIBUTES[key][0]} for key in resource.attributes],
+            )
+            now = {a["Key"]: a["Value"] for a in changed["Attributes"]}
+            return replace(resource, attributes=_differing({key: now.get(key, "") for key in resource.attributes}))
         answer = self.elbv2.modify_target_group(
             TargetGroupArn=resource.id,
             HealthCheckProtocol="TCP",
             HealthCheckPort="traffic-port",
             HealthCheckIntervalSeconds=10,
         )
-        return self._read(answer["TargetGroups"][0])
+        return self._read(answer["TargetGroups"][0], {})
 
     def delete(self, resource: TargetGroup, found: Found) -> None:
         try:
@@ -123,6 +144,13 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             if error_code(error) == "ResourceInUse":
                 raise StillInUse(self.refusal(error)) from error
             raise
+
+
+def _differing(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Of AWS's answer; switched on for the group, cross-zone is what the path needs too."""
+    given = {key: attributes[key] for key in _ATTRIBUTES if key in attributes}
+    fine = {(key, value) for key, (value, _) in _ATTRIBUTES.items()} | {(_CROSS_ZONE, "true")}
+    return {key: value for key, value in given.items() if (key, value) not in fine}
 
 
 @dataclass(frozen=True, kw_only=True)
