@@ -190,7 +190,9 @@ def test_an_endpoint_that_was_deleted_is_made_anew_and_targets_names_and_route_m
     assert len(ground.emulator.account.rules()) == 1
 
 
-def test_another_given_endpoint_takes_the_path_with_it_and_the_old_one_is_named_not_deleted(ground: Ground) -> None:
+def test_another_given_endpoint_takes_the_path_with_it_and_the_old_one_is_named_and_goes_with_destroy(
+    ground: Ground,
+) -> None:
     ground.provision()
     old = Route.load(ground.route)
     hand = Hand(ground.clients)
@@ -208,10 +210,23 @@ def test_another_given_endpoint_takes_the_path_with_it_and_the_old_one_is_named_
     report = ground.provision()
     assert report.outcome is Outcome.SETTLED, report.message
     assert moved_together(ground, old).vpc_endpoint_id == given
-    assert any(old.vpc_endpoint_id in note and "no longer used" in note for note in report.notes)
+    for told in (report, ground.plan()):
+        assert any(old.vpc_endpoint_id in note and "costs money" in note for note in told.notes)
     assert len(hand.ec2.describe_vpc_endpoints()["VpcEndpoints"]) == 2
+    removed = {c.step: (c.action, c.id) for c in ground.destroy().changes}
+    assert removed["interface endpoint"] == (Action.DELETE, old.vpc_endpoint_id)
+    assert [e["VpcEndpointId"] for e in hand.ec2.describe_vpc_endpoints()["VpcEndpoints"]] == [given]
+    removed = {c.step: (c.action, c.id) for c in ground.destroy().changes}
+    assert removed["interface endpoint"] == (Action.KEEP, given)
+
+
+def test_an_endpoint_of_the_path_that_was_given_since_is_not_deleted(ground: Ground) -> None:
+    ground.provision()
+    own = Route.load(ground.route).vpc_endpoint_id
+    ground.write(vpc_id=f'"{ground.config.vpc_id}"\nendpoint_id = "{own}"')
+    assert ground.plan().outcome is Outcome.SETTLED
     ground.destroy()
-    assert [e["VpcEndpointId"] for e in hand.ec2.describe_vpc_endpoints()["VpcEndpoints"]] != []
+    assert [e["VpcEndpointId"] for e in Hand(ground.clients).ec2.describe_vpc_endpoints()["VpcEndpoints"]] == [own]
 
 
 def test_each_state_has_a_deadline_of_its_own_and_running_again_goes_on(ground: Ground) -> None:

@@ -236,9 +236,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
     title = "interface endpoint"
 
     def find(self, found: Found) -> InterfaceEndpoint | None:
-        filters = self.by_tag(vpc=True)
-        tagged = self.ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
-        own = [e for e in tagged if e["State"].lower() not in ("deleting", "deleted")]
+        own = self._own()
         if self.config.endpoint_id:
             return self._given(self.config.endpoint_id, {e["VpcEndpointId"] for e in own})
         if not own:
@@ -246,6 +244,19 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         kept, *others = self._by_preference(own)
         doubles = tuple(other["VpcEndpointId"] for other in others)
         return replace(self._read(kept, ours=True), doubles=doubles)
+
+    def leftover(self, found: Found) -> InterfaceEndpoint | None:
+        """Where another endpoint is given by now, what this path made before."""
+        own = [e for e in self._own() if e["VpcEndpointId"] != self.config.endpoint_id]
+        if not self.config.endpoint_id or not own:
+            return self.find(found)
+        doubles = tuple(e["VpcEndpointId"] for e in own[1:])
+        return replace(self._read(own[0], ours=True), doubles=doubles)
+
+    def _own(self) -> list[VpcEndpointTypeDef]:
+        """Those that carry the path's tag."""
+        tagged = self.ec2.describe_vpc_endpoints(Filters=self.by_tag(vpc=True))["VpcEndpoints"]
+        return [e for e in tagged if e["State"].lower() not in ("deleting", "deleted")]
 
     def _by_preference(self, alive: Sequence[VpcEndpointTypeDef]) -> list[VpcEndpointTypeDef]:
         """What the load balancer sends traffic to, then what works, then the oldest. Two runs at once may make two
@@ -295,7 +306,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         return tuple(sorted(i["PrivateIpAddress"] for i in described))
 
     def _given(self, given: str, own: set[str]) -> InterfaceEndpoint:
-        """Used as it is. One that this path made before is named, and left: somebody may use it still."""
+        """Used as it is. One that this path made before is named, and left until destroy: somebody may use it still."""
         try:
             seen = self.ec2.describe_vpc_endpoints(VpcEndpointIds=[given])["VpcEndpoints"][0]
         except ClientError as error:
@@ -307,7 +318,8 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         if shape != wanted:
             raise Conflict(f"aws.endpoint_id: {given} is {shape}, the path needs {wanted}")
         notes = tuple(
-            f"interface endpoint {one} was made by this path and is no longer used by it: when nothing else uses it, "
+            f"interface endpoint {one} was made by this path and is no longer used by it, but costs money every hour. "
+            "Destroy removes it; sooner, when nothing else uses it: "
             f"aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {one}"
             for one in sorted(own - {given})
         )
