@@ -84,8 +84,9 @@ def connect(
     lean: let listing and reading speak to the Route's host with their own GETs, signed with the same credentials;
     False sends everything through boto3.
 
-    Raises RouteError when the Route cannot be read or its service credential cannot be had here. Its calls raise
-    OutsideRoute for another host, and botocore's own errors otherwise.
+    Raises RouteError when the Route cannot be read or its service credential cannot be had here, PlatformError where
+    Databricks refuses that credential. Its calls raise OutsideRoute for another host, and botocore's own errors
+    otherwise.
     Path style: `bucket.vpce-…` serves every bucket in it; virtual style would make another host.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
     """

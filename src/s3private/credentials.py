@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from s3private.errors import RouteError
+from s3private.errors import PlatformError, RouteError
 
 if TYPE_CHECKING:
     import boto3
@@ -26,7 +26,7 @@ def base_session(service_credential: str | None = None, region: str | None = Non
     """A session of the named Unity Catalog service credential, or of boto3's own search where none is named.
 
     The control plane vends the keys: no STS is called from here, and the session refreshes itself.
-    Raises RouteError where there is nothing that gives service credentials.
+    Raises RouteError where there is nothing that gives service credentials, PlatformError where it refuses.
     https://docs.databricks.com/aws/en/connect/unity-catalog/cloud-services/use-service-credentials
     """
     from boto3 import Session
@@ -44,14 +44,34 @@ def base_session(service_credential: str | None = None, region: str | None = Non
 
 def vended_on_compute(service_credential: str) -> BotocoreSession | None:
     """A refreshing botocore session: from `dbutils` on the driver, from `databricks.service_credentials` in a UDF.
-    None anywhere else."""
+    None anywhere else. Raises PlatformError where the credential is not there, or is not for who asks.
+
+    Which exceptions Databricks raises, and whether at the call or when keys are first asked for, is nowhere documented:
+    keys are asked for here, once, and every exception is taken for a no.
+    """
     source = dbutils()
     try:
         vendor = source.credentials if source else importlib.import_module("databricks.service_credentials")
     except ImportError:
         return None
-    session: BotocoreSession = vendor.getServiceCredentialsProvider(service_credential)
+    try:
+        session: BotocoreSession = vendor.getServiceCredentialsProvider(service_credential)
+        keys = session.get_credentials()
+    except Exception as error:
+        raise refused_credential(service_credential, str(error) or type(error).__name__) from error
+    if keys is None:
+        raise refused_credential(service_credential, "it gives no AWS keys")
     return session
+
+
+def refused_credential(name: str, said: str) -> PlatformError:
+    """The first line of what Databricks said, which may be followed by a stack of its own, and what to do.
+    https://docs.databricks.com/aws/en/connect/unity-catalog/cloud-services/manage-service-credentials"""
+    first = next((line.strip() for line in said.splitlines() if line.strip()), "no reason given")
+    return PlatformError(
+        f"service credential {name}: {first[:300]}. SHOW SERVICE CREDENTIALS says whether it is there; who runs this "
+        f"needs GRANT ACCESS ON SERVICE CREDENTIAL `{name}` TO `<user, group or application id>`"
+    )
 
 
 def assumed_role_session(

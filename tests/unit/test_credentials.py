@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,8 +17,9 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.session import Session as BotocoreSession
 
+from s3private.cli import main
 from s3private.credentials import assumed_role_session, base_session, dbutils, refreshing_session
-from s3private.errors import RouteError
+from s3private.errors import PlatformError, RouteError
 
 ROLE = "arn:aws:iam::222222222222:role/s3private-provisioner"
 _ANSWER = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
@@ -89,6 +91,57 @@ def test_a_service_credential_is_had_wherever_databricks_runs_code(
     credentials = session.get_credentials()
     assert credentials is not None
     assert (credentials.access_key, session.region_name, vended) == ("ASIAVENDED", "eu-west-1", ["reader"])
+
+
+class ServiceException(Exception):
+    """Of the platform's own, which nobody can name beforehand."""
+
+
+SAID = "[PERMISSION_DENIED] User does not have ACCESS on Service Credential 'reader'."
+STACK = f"\n{SAID}\n\tat com.databricks.example.Credentials.vend(Credentials.scala:1)\n"
+
+
+def refused_at_the_call(name: str) -> BotocoreSession:
+    raise ServiceException(STACK)
+
+
+def refused_when_keys_are_asked_for(name: str) -> BotocoreSession:
+    from botocore.credentials import CredentialProvider, CredentialResolver
+
+    class Refusing(CredentialProvider):
+        def load(self) -> None:
+            raise ServiceException(STACK)
+
+    session = BotocoreSession()
+    session.register_component("credential_provider", CredentialResolver([Refusing()]))
+    return session
+
+
+@pytest.mark.parametrize("provider", [refused_at_the_call, refused_when_keys_are_asked_for])
+def test_a_refused_service_credential_is_one_line_with_the_grant_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    provider: Callable[[str], BotocoreSession],
+) -> None:
+    own = SimpleNamespace(credentials=SimpleNamespace(getServiceCredentialsProvider=provider))
+    monkeypatch.setattr(sys.modules["__main__"], "dbutils", own, raising=False)
+    with pytest.raises(PlatformError):
+        base_session("reader")
+    text = (Path(__file__).parents[2] / "paths" / "demo.toml").read_text(encoding="utf-8")
+    file = tmp_path / "demo.toml"
+    file.write_text(text.replace("[aws]", '[aws]\nservice_credential = "reader"'), encoding="utf-8")
+    assert main(["plan", str(file)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"s3private: service credential reader: {SAID}")
+    assert "GRANT ACCESS ON SERVICE CREDENTIAL `reader` TO" in line
+
+
+def test_a_service_credential_of_another_cloud_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = SimpleNamespace(credentials=SimpleNamespace(getServiceCredentialsProvider=lambda _name: _empty()))
+    monkeypatch.setattr(sys.modules["__main__"], "dbutils", own, raising=False)
+    with pytest.raises(PlatformError, match="gives no AWS keys"):
+        base_session("reader")
 
 
 def test_a_service_credential_anywhere_else_is_refused_with_what_to_do() -> None:

@@ -21,7 +21,7 @@ from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.config import Config as DatabricksConfig
 from databricks.sdk.errors.base import DatabricksError
 
-from s3private.credentials import assumed_role_session, refreshing_session, vended_on_compute
+from s3private.credentials import assumed_role_session, refreshing_session, refused_credential, vended_on_compute
 from s3private.errors import ConfigError, PlatformError, RouteError
 from s3private.provision.config import ACCOUNT_HOST, PathConfig
 
@@ -172,7 +172,7 @@ def _vended(config: PathConfig) -> boto3.Session:
         try:
             answer = workspace.credentials.generate_temporary_service_credential(name)
         except DatabricksError as error:
-            raise PlatformError(f"service credential {name}: {error.error_code}: {error}") from error
+            raise refused_credential(name, f"{error.error_code}: {error}") from error
         keys = answer.aws_temp_credentials
         if keys is None or answer.expiration_time is None:
             raise ConfigError(f"aws.service_credential: {name} gives no AWS keys: it is for another cloud")
