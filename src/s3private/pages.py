@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import compress, repeat
@@ -55,11 +55,12 @@ class Page(NamedTuple):
             list(compress(self.storage_classes, mask)),
         )
 
-    def entries(self, bucket: str) -> list[ObjectEntry]:
+    def entries(self, bucket: str) -> Iterator[ObjectEntry]:
+        """One after the other: those that nobody keeps make room for the next."""
         sizes, modified = map(int, self.sizes), map(datetime.fromisoformat, self.modified)
         rows = zip(repeat(bucket), self.keys, sizes, modified, self.etags, self.storage_classes, strict=False)
         # What ObjectEntry's own constructor does, without a call of a Python function for each.
-        return list(map(tuple.__new__, repeat(ObjectEntry), rows))
+        return map(tuple.__new__, repeat(ObjectEntry), rows)
 
     def rows(self) -> list[Row]:
         return list(zip(self.keys, self.modified, self.etags, self.sizes, self.storage_classes, strict=True))
@@ -165,12 +166,22 @@ def parse_page(raw: bytes) -> Page | None:
     return Page(
         keys=_decoded(parts[1::6]),
         modified=parts[2::6],
-        etags=[f'"{etag}"' for etag in parts[3::6]],
+        etags=_quoted(parts[3::6]),
         sizes=parts[4::6],
-        storage_classes=[name or "STANDARD" for name in parts[5::6]],
+        storage_classes=_named(parts[5::6]),
         prefixes=_decoded(prefix.findall(tail)),
         token=token,
     )
+
+
+def _quoted(etags: Sequence[str]) -> Sequence[str]:
+    """In their quotes, all in one go: none holds a line feed."""
+    joined = '"\n"'.join(etags)
+    return f'"{joined}"'.split("\n") if etags else etags
+
+
+def _named(storage_classes: Sequence[str | Any]) -> Sequence[str]:
+    return [name or "STANDARD" for name in storage_classes] if None in storage_classes else storage_classes
 
 
 def _decoded(names: Sequence[str]) -> Sequence[str]:

@@ -51,6 +51,9 @@ class Span:
         self.open = True
         self.density = (0, 1)
         self.alphabet = Alphabet()
+        # Every idle worker asks every span how much is left of it: measured again only when something has changed.
+        self._measured: tuple[int, str, str, str | None, str] | None = None
+        self._room_there = (0, 0, 1)
         # Divided by the delimiter: what comes after `prefix`, where it was found, and the prefix that `low` is under.
         self.ahead: list[str] = []
         self.root: str | None = None
@@ -70,22 +73,23 @@ class Span:
         self.token, self.count, self.first, self.density = None, 0, "", (0, 1)
         self.sweeping = self.more = False
         self.alphabet = Alphabet()
+        self._measured = None
 
     def left(self, of_parts: bool) -> int:
         """How many keys are still to come, by the density of those that came; 0 where that is not known.
         of_parts: go by the whole's density while nothing has come yet of a part."""
         if self.done or self.sweeping or self.ahead or self.explore or not self.low:
             return 0
-        low, room = self._room()
+        _, room, passed = self._room()
         if not self.more:
             keys, of = self.density
             return keys * room // of if of_parts and not self.count else 0
-        return self.count * room // max(1, low - self._number(self.start))
+        return self.count * room // passed
 
     def cut(self, keys: int | None) -> Span | None:
         """Cut off what comes after about so many keys; None: about half. None where no key in between can be named."""
-        low, room = self._room()
-        count, of = (self.count, max(1, low - self._number(self.start))) if self.more else self.density
+        low, room, passed = self._room()
+        count, of = (self.count, passed) if self.more else self.density
         if keys is not None:
             ahead = min(room // 2, keys * of // max(1, count))
         elif self.open:
@@ -129,9 +133,15 @@ class Span:
     def _number(self, key: str) -> int:
         return self.alphabet.number(key[len(self.prefix) :])
 
-    def _room(self) -> tuple[int, int]:
-        low = self._number(self.low)
-        return low, max(0, (self.alphabet.size() if self.high is None else self._number(self.high)) - low)
+    def _room(self) -> tuple[int, int, int]:
+        """Where `low` is, how far `high` is from there, and how far `start`, which is behind: at least 1."""
+        of = (self.alphabet.learned, self.prefix, self.low, self.high, self.start)
+        if of != self._measured:
+            low = self._number(self.low)
+            end = self.alphabet.size() if self.high is None else self._number(self.high)
+            self._room_there = low, max(0, end - low), max(1, low - self._number(self.start))
+            self._measured = of
+        return self._room_there
 
 
 class Spans:

@@ -40,7 +40,11 @@ class Alphabet:
     def __init__(self) -> None:
         self._seen: list[set[str]] = []
         self._characters: list[str] = []
-        self._learned = True
+        # How many names the positions from each one on make.
+        self._sizes = [1]
+        self._counted = -1
+        self.learned = 0
+        """How often a character was new: as long as that stays, so do all numbers."""
 
     def learn(self, rests: Iterable[str]) -> None:
         """Take in what follows the prefix in some keys."""
@@ -51,20 +55,21 @@ class Alphabet:
             for characters, character in zip(seen, rest, strict=False):
                 if character not in characters and len(characters) < _MOST:
                     characters.add(character)
-                    self._learned = True
+                    self.learned += 1
 
     def number(self, rest: str) -> int:
         """Where among all names there may be: from 0 up to `size()`."""
-        number, exact = 0, True
+        number = 0
         for position, characters in enumerate(self._digits()):
-            digit = 0
-            if exact and position < len(rest):
-                digit = bisect_left(characters, rest[position])
-                if digit == len(characters):
-                    # Beyond all that was seen here: the last of those that begin like this.
-                    return (number + 1) * self.size(position) - 1
-                exact = characters[digit] == rest[position]
+            if position >= len(rest):
+                return number * self._sizes[position]
+            digit = bisect_left(characters, rest[position])
+            if digit == len(characters):
+                # Beyond all that was seen here: the last of those that begin like this.
+                return (number + 1) * self._sizes[position] - 1
             number = number * len(characters) + digit
+            if characters[digit] != rest[position]:
+                return number * self._sizes[position + 1]
         return number
 
     def text(self, number: int) -> str:
@@ -78,15 +83,13 @@ class Alphabet:
             del digits[0]
         return "".join(character for _, character in reversed(digits))
 
-    def size(self, start: int = 0) -> int:
-        size = 1
-        for characters in self._digits()[start:]:
-            size *= len(characters)
-        return size
+    def size(self) -> int:
+        self._digits()
+        return self._sizes[0]
 
     def _digits(self) -> list[str]:
-        if self._learned:
-            self._learned = False
+        if self._counted != self.learned:
+            self._counted = self.learned
             self._characters = []
             hexadecimal = [seen for seen in self._seen if len(seen) > 1 and not seen <= _DIGITS]
             size = 1
@@ -96,6 +99,10 @@ class Alphabet:
                 size *= len(digits)
                 if size > _PRECISION:
                     break
+            self._sizes = [1]
+            for digits in reversed(self._characters):
+                self._sizes.append(self._sizes[-1] * len(digits))
+            self._sizes.reverse()
         return self._characters
 
 

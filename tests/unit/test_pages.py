@@ -41,7 +41,7 @@ def botocores(raw: bytes) -> Page:
 
 
 def read(page: Page) -> tuple[Any, ...]:
-    return page.entries("b"), list(page.prefixes), page.token
+    return list(page.entries("b")), list(page.prefixes), page.token
 
 
 def text(rng: random.Random, longest: int) -> str:
