@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
+from s3private.botocore_errors import as_ours
 from s3private.buckets import refuse_elsewhere
 from s3private.checksums import ASK
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
@@ -108,21 +109,17 @@ def fetch(
     """The object, or `span` of it (first and last byte), through boto3, resumed as often as it breaks off and goes on.
 
     into: where it goes, see Place; None: bytes of its own. broken: what our own GET of the same left behind; only the
-    rest is asked for. Memory: the body. Raises ObjectChanged, ReadError and ChecksumMismatch.
+    rest is asked for. Memory: the body. Raises ChecksumMismatch, and see `as_ours`.
     """
-    from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError
+    from botocore.exceptions import BotoCoreError, FlexibleChecksumError
     from urllib3.exceptions import HTTPError
 
     reading = _Reading(object, span, into, broken)
     tries = 0
     while not reading.complete:
         before = reading.received
-        try:
+        with as_ours(s3, object.uri):
             answer: Any = s3.get_object(**reading.arguments())
-        except ClientError as error:
-            raise read_error(object.uri, error) from error
-        except HTTPClientError as error:
-            raise ReadError(f"{object.uri}: {error}") from error
         try:
             with closing(answer["Body"]) as body:
                 reading.begin(answer)
@@ -141,14 +138,6 @@ def fetch(
                     f"{object.uri}: the body broke off {tries} times at {reading.received}: {error}"
                 ) from error
     return Fetched(reading.fields, reading.whole())
-
-
-def read_error(uri: str, error: Any) -> ReadError:
-    """botocore's ClientError as ours, in S3's own words."""
-    said = error.response.get("Error", {})
-    if said.get("Code") in ("PreconditionFailed", "412"):
-        return ObjectChanged(f"{uri}: replaced since it was listed, or while it was read; list or read it again")
-    return ReadError(f"{uri}: {said.get('Code')}: {said.get('Message')}")
 
 
 def content_range(fields: Mapping[str, str]) -> tuple[int, int, int] | None:

@@ -11,7 +11,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3private.cli_rows import OUTPUTS, Progress, Rows, nice_size, nice_time, shown
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
-from s3private.errors import PlatformError, Refused
+from s3private.errors import Refused, S3PrivateError
 from s3private.filters import glob_pattern, has_wildcards
 
 if TYPE_CHECKING:
@@ -87,36 +86,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     s3 = connect(arguments.route)
     try:
-        with _plain_errors(arguments.uri):
-            _list(s3, arguments) if arguments.verb == "list" else _read(s3, arguments)
+        _list(s3, arguments) if arguments.verb == "list" else _read(s3, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes standard output once more at its end: into nothing, then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-@contextmanager
-def _plain_errors(uri: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
-
-    try:
-        yield
-    except ClientError as error:
-        said = error.response.get("Error", {})
-        raise PlatformError(f"{uri}: {said.get('Code')}: {said.get('Message')}") from error
-    except NoCredentialsError as error:
-        raise PlatformError(
-            f"{uri}: no AWS credentials to sign with: set AWS_PROFILE, or name a service credential in the route"
+    except OSError as error:
+        raise S3PrivateError(
+            f"cannot write {error.filename or 'the output'}: {error.strerror or error}. Make room, or give a directory "
+            "that can be written to; the same command then goes on where it was"
         ) from error
-    except ParamValidationError as error:
-        raise Refused(f"{uri}: {_one_line(error)}") from error
-    except BotoCoreError as error:
-        raise PlatformError(f"{uri}: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return 0
 
 
 # What to list
@@ -248,10 +228,14 @@ def _read(s3: S3Client, arguments: argparse.Namespace) -> None:
         raise Refused(
             f"--to - writes the objects themselves to standard output: there is no place for -o {arguments.output}"
         )
+    if arguments.to and arguments.to != "-" and Path(arguments.to).exists() and not Path(arguments.to).is_dir():
+        raise Refused(f"--to {arguments.to} is a file: give a directory, which is made where it is not there, or -")
     payer = {"RequestPayer": "requester"} if arguments.requester_pays else {}
     total = None
     if one:
-        entry = _one(s3, uri, payer)
+        from s3private.opening import headed
+
+        entry = headed(s3, uri, payer)[0]
         total, found = entry.size, iter([entry])
     else:
         from s3private.listing import list_objects
@@ -263,14 +247,6 @@ def _read(s3: S3Client, arguments: argparse.Namespace) -> None:
         _to_files(s3, found, arguments, payer, total)
     else:
         _only_read(s3, found, arguments, payer, total)
-
-
-def _one(s3: S3Client, uri: str, payer: dict[str, Any]) -> ObjectEntry:
-    bucket, key = split_uri(uri)
-    head = s3.head_object(Bucket=bucket, Key=key, **payer)
-    return ObjectEntry(
-        bucket, key, head["ContentLength"], head["LastModified"], head["ETag"], head.get("StorageClass", "STANDARD")
-    )
 
 
 class _Piece(NamedTuple):

@@ -107,6 +107,8 @@ def connect(
         session = base_session(recipe.service_credential, chosen.region)
     elif service_credential:
         raise RouteError("give connect a session or a service_credential, not both")
+    if external_id and not role_arn:
+        raise RouteError("external_id is what a role's trust policy asks for: give connect the role_arn too")
     if role_arn:
         session = assumed_role_session(session, role_arn, external_id, f"s3private-{chosen.path}", chosen.region)
     options: dict[str, Any] = {
@@ -162,11 +164,17 @@ def explain(s3: S3Client) -> str:
         f"region          {route.region} (signed for)",
         f"vpc endpoint    {route.vpc_endpoint_id} (what aws:SourceVpce is to S3)",
         f"buckets         {', '.join(route.buckets)}",
-        f"credentials     {credentials.method if credentials else 'none found'}",
+        f"credentials     {credentials.method if credentials else 'none found: nothing can be signed'}",
         f"own GETs        {'on' if known.wire else 'off: everything goes through boto3'}",
         f"ignored         {', '.join(ignored) or 'nothing was set'}",
     ]
     return "\n".join(lines)
+
+
+def route_of(s3: S3Client) -> Route | None:
+    """The Route of `s3`; None for a client that `connect` did not make."""
+    known = _CONNECTED.get(s3)
+    return known.route if known is not None else None
 
 
 def wire_of(s3: S3Client) -> Wire | None:

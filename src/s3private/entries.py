@@ -49,7 +49,8 @@ class ObjectVersion(NamedTuple):
 
 def split_uri(uri: str) -> tuple[str, str]:
     """`s3://bucket/key` -> bucket, key; the key may be empty. Raises Refused."""
-    scheme, separator, rest = uri.partition("://")
+    # A Path is a likely mistake, and makes one slash of two.
+    scheme, separator, rest = uri.partition("://") if isinstance(uri, str) else ("", "", "")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not separator or not bucket:
         raise Refused(f"not an S3 URI: {uri!r} (write s3://bucket/key or s3://bucket/prefix)")

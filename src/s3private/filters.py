@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from numbers import Real
 
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import Refused
@@ -28,7 +29,7 @@ class Filter:
     """What an object must be; what is None is not asked. See `list_objects` for what each one means."""
 
     glob: str | None = None
-    suffix: str | tuple[str, ...] | None = None
+    suffix: str | Collection[str] | None = None
     regex: str | re.Pattern[str] | None = None
     modified_after: datetime | None = None
     modified_before: datetime | None = None
@@ -39,12 +40,15 @@ class Filter:
     def __post_init__(self) -> None:
         for name in ("modified_after", "modified_before"):
             moment = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
-                raise Refused(f"{name} must say its time zone: datetime(..., tzinfo=timezone.utc), not {moment!r}")
+            if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+                raise Refused(
+                    f"{name} must be a datetime and say its time zone: datetime(2026, 1, 31, tzinfo=timezone.utc), "
+                    f"not {moment!r}"
+                )
         for name in ("min_size", "max_size"):
             size = getattr(self, name)
-            if size is not None and size < 0:
-                raise Refused(f"{name} is a number of bytes, 0 or more, not {size}")
+            if size is not None and (not isinstance(size, Real) or size < 0):
+                raise Refused(f"{name} is a number of bytes, 0 or more, not {size!r}")
 
     def tests(self) -> list[Test]:
         """One test for each thing that is asked, the cheap ones first."""
@@ -56,8 +60,9 @@ class Filter:
         if (classes := self.storage_class) is not None:
             among = frozenset([classes] if isinstance(classes, str) else classes)
             tests.append(lambda entry: entry.storage_class in among)
-        if (suffix := self.suffix) is not None:
-            tests.append(lambda entry: entry.key.endswith(suffix))
+        if self.suffix is not None:
+            ends = self.suffix if isinstance(self.suffix, str) else tuple(self.suffix)
+            tests.append(lambda entry: entry.key.endswith(ends))
         if (after := self.modified_after) is not None:
             tests.append(lambda entry: entry.last_modified > after)
         if (before := self.modified_before) is not None:

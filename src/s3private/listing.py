@@ -36,10 +36,14 @@ class Listing(Iterator[ObjectEntry]):
     Leaving it, `close`, or the end of a `with` ends what is under way.
     """
 
-    def __init__(self, bucket: str, pages: Iterator[Page]) -> None:
+    def __init__(self, bucket: str, uri: str, pages: Iterator[Page]) -> None:
         self._bucket = bucket
+        self._uri = uri
         self._pages = pages
         self._entries = chain.from_iterable(page.entries(bucket) for page in pages)
+
+    def __repr__(self) -> str:
+        return f"<Listing of {self._uri}, a stream: loop over it once, or call to_pandas() or to_arrow()>"
 
     def __iter__(self) -> Iterator[ObjectEntry]:
         # Not self: a loop then costs no call of a Python function for each object.
@@ -92,7 +96,7 @@ def list_objects(
     uri: str,
     *,
     glob: bool = True,
-    suffix: str | tuple[str, ...] | None = None,
+    suffix: str | Collection[str] | None = None,
     regex: str | re.Pattern[str] | None = None,
     modified_after: datetime | None = None,
     modified_before: datetime | None = None,
@@ -110,7 +114,7 @@ def list_objects(
     glob: whether `*` and `?` in the URI are wildcards; False: they are part of the prefix. Only what is before the
     first wildcard narrows what S3 is asked for. A whole key must match. `*` and `?` do not match `/`; `**` does, and
     `**/` is any number of directories; with either, `[abc]`, `[a-z]` and `[!a-z]` are sets, `[*]` a literal `*`.
-    suffix: how keys end; one of several when it is a tuple. regex: found anywhere in the key.
+    suffix: how keys end; or a list of such ends. regex: found anywhere in the key.
     modified_after, modified_before: with a time zone; neither moment itself is in. min_size, max_size: bytes, both in.
     storage_class: one name, or several of which one. limit: at most so many objects.
     ordered: in key order (UTF-8 binary); False: as they come, with fewer requests where a prefix is flat.
@@ -122,8 +126,9 @@ def list_objects(
     after page, and some whose page is empty or not full, at most about as many again.
     Objects that are there from first to last come exactly once, whatever else is written meanwhile.
 
-    Raises Refused for wrong arguments, OutsideRoute for a directory bucket or an ARN; going through it raises
-    botocore's errors.
+    Raises Refused for wrong arguments, OutsideRoute for a directory bucket or an ARN. Going through it raises
+    ReadError in S3's words when S3 refuses or does not answer (botocore's error is its `__cause__`), RouteError where
+    there are no credentials to sign with.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
     bucket, prefix, pattern = _prefix_and_glob(uri, glob)
@@ -138,14 +143,13 @@ def list_objects(
         storage_class=storage_class,
     )
     tests = filter.tests()
-    if not 1 <= page_size <= PAGE_SIZE:
-        raise Refused(f"page_size is 1 to {PAGE_SIZE}, not {page_size}")
     if at_once < 1:
         raise Refused(f"at_once is 1 or more, not {at_once}")
+    _check(limit, page_size)
     if limit is not None and not tests and limit <= page_size:
         page_size, at_once = max(1, limit), 1
     pages = _pages(s3, bucket, prefix, ordered, page_size, at_once, "requester" if requester_pays else None)
-    return Listing(bucket, _chosen(bucket, pages, tests, limit))
+    return Listing(bucket, uri, _chosen(bucket, pages, tests, limit))
 
 
 def list_versions(
@@ -153,7 +157,7 @@ def list_versions(
     uri: str,
     *,
     glob: bool = True,
-    suffix: str | tuple[str, ...] | None = None,
+    suffix: str | Collection[str] | None = None,
     regex: str | re.Pattern[str] | None = None,
     modified_after: datetime | None = None,
     modified_before: datetime | None = None,
@@ -168,7 +172,8 @@ def list_versions(
     """All versions of the objects under `s3://bucket/prefix`, or that match a glob: by key, the newest first.
 
     delete_markers: whether they are in, too. Else see `list_objects`. It asks page after page.
-    Memory: a page. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+    Memory: a page. Raises what `list_objects` raises.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
     """
     from s3private.versions import versions
 
@@ -183,7 +188,15 @@ def list_versions(
         max_size=max_size,
         storage_class=storage_class,
     )
+    _check(limit, page_size)
     return versions(s3, bucket, prefix, filter.tests(), delete_markers, limit, requester_pays, page_size)
+
+
+def _check(limit: int | None, page_size: int) -> None:
+    if not 1 <= page_size <= PAGE_SIZE:
+        raise Refused(f"page_size is 1 to {PAGE_SIZE}, not {page_size}")
+    if limit is not None and limit < 0:
+        raise Refused(f"limit is 0 or more, or None for all, not {limit}")
 
 
 def _prefix_and_glob(uri: str, glob: bool) -> tuple[str, str, str | None]:
@@ -216,11 +229,13 @@ def _pages(
     request_payer: str | None,
 ) -> Iterator[Page]:
     # Loaded here: the first listing needs them, importing does not.
+    from s3private.botocore_errors import as_ours
     from s3private.list_requests import list_requests
     from s3private.spans import Spans
 
     spans = Spans(prefix, at_once=at_once, page_size=page_size, ordered=ordered)
-    with list_requests(s3, bucket, at_once=at_once, page_size=page_size, request_payer=request_payer) as requests:
+    asked = list_requests(s3, bucket, at_once=at_once, page_size=page_size, request_payer=request_payer)
+    with as_ours(s3, f"s3://{bucket}/{prefix}"), asked as requests:
         while spans:
             while (following := spans.next()) is not None:
                 requests.ask(following, following[1])

@@ -10,9 +10,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import Item, read_error, wanted
+from s3private.asking import Item, wanted
+from s3private.botocore_errors import as_ours
 from s3private.checksums import Checksum, stored_checksum
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.reading import read_ranges
@@ -56,7 +58,12 @@ def open_object(
     """
     if block < 1 or cache < 0 or ahead < 0:
         raise ValueError("block must be 1 or more, cache and ahead 0 or more")
-    entry, stored = (object, None) if not isinstance(object, str) else _headed(s3, object, extra_args)
+    entry: ObjectEntry | ObjectVersion
+    stored: Checksum | None
+    if isinstance(object, ObjectEntry | ObjectVersion):
+        entry, stored = object, None
+    else:
+        entry, stored = headed(s3, object, extra_args)
 
     def fetch(ranges: list[tuple[int, int]]) -> list[bytes]:
         return read_ranges(s3, object, ranges, etag=entry.etag, extra_args=extra_args)
@@ -66,24 +73,29 @@ def open_object(
 
 def described(s3: S3Client, object: Item, extra_args: Mapping[str, Any] | None = None) -> ObjectEntry | ObjectVersion:
     """The entry that a listing would have for `object`: an entry is itself, a URI is asked for with HEAD."""
-    if not isinstance(object, str):
+    if isinstance(object, ObjectEntry | ObjectVersion):
         return object
-    return _headed(s3, object, extra_args)[0]
+    return headed(s3, object, extra_args)[0]
 
 
-def _headed(s3: S3Client, uri: str, extra_args: Mapping[str, Any] | None) -> tuple[ObjectEntry, Checksum | None]:
+def headed(s3: S3Client, uri: str, extra_args: Mapping[str, Any] | None = None) -> tuple[ObjectEntry, Checksum | None]:
+    """The entry that a listing would have for `uri`, and its stored checksum where there is one of the whole."""
     from botocore.exceptions import ClientError
 
     asked = wanted(uri, extra_args)
-    try:
-        found: Any = s3.head_object(Bucket=asked.bucket, Key=asked.key, ChecksumMode="ENABLED", **asked.arguments)
-    except ClientError as error:
-        raise read_error(asked.uri, error) from error
+    named = {"Bucket": asked.bucket, "Key": asked.key, **asked.arguments}
+    with as_ours(s3, asked.uri):
+        try:
+            found: Any = s3.head_object(ChecksumMode="ENABLED", **named)
+        except ClientError:
+            # The answer to a HEAD has no body, so a refusal says a number and no more. A GET says why.
+            s3.get_object(Range="bytes=0-0", **named)["Body"].close()
+            raise
     entry = ObjectEntry(
         bucket=asked.bucket,
         key=asked.key,
         size=found["ContentLength"],
-        last_modified=found["LastModified"],
+        last_modified=found["LastModified"].astimezone(UTC),
         etag=found["ETag"],
         storage_class=found.get("StorageClass", "STANDARD"),
     )

@@ -17,6 +17,7 @@ from zlib import crc32
 from s3private.asking import Item, Wanted, content_range, fetch, wanted
 from s3private.checksums import stored_checksum, verify
 from s3private.client import wire_of
+from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ObjectChanged, ReadError, Refused
 from s3private.exchange import BESIDE, Exchange, Outcome
 from s3private.fresh import filled, fresh_bytes
@@ -68,6 +69,8 @@ def read_objects(
     Memory: at most memory + the largest object, and while boto3 is asked again up to 8 objects more; 4 * workers
     objects ahead of the reader. Raises Refused for a wrong URI, ReadError naming the URI when S3 refuses one.
     """
+    if isinstance(objects, str | ObjectEntry | ObjectVersion):
+        raise Refused(f"read_objects reads many: give a list, read_objects(s3, [{objects!r}]), or use read_object")
     if workers is not None and workers < 1:
         raise ValueError("workers must be 1 or more")
     at_once = workers or (SOCKETS if wire_of(s3) else BESIDE)
@@ -142,7 +145,11 @@ class ObjectStream(Iterator[bytes]):
 
     def __init__(self, s3: S3Client, asked: Wanted, part: int, ahead: int) -> None:
         self.verified: str | None = None
+        self._uri = asked.uri
         self._pieces = self._read(s3, asked, part, ahead)
+
+    def __repr__(self) -> str:
+        return f"<ObjectStream of {self._uri}, in pieces: loop over it once>"
 
     def __next__(self) -> bytes:
         return next(self._pieces)

@@ -68,7 +68,7 @@ def read_csv(
             converting = _copy(csv.ConvertOptions, converting, column_types=dict(_types(schema)))
         return csv.read_csv(source, read_options=read_options, parse_options=parse_options, convert_options=converting)
 
-    return _parsed(s3, objects, parse, columns, schema, workers, extra_args)
+    return _parsed(s3, objects, parse, "", columns, schema, workers, extra_args)
 
 
 def read_json(
@@ -95,7 +95,10 @@ def read_json(
             parsing = json.ParseOptions(explicit_schema=schema)
         return json.read_json(source, read_options=read_options, parse_options=parsing)
 
-    return _parsed(s3, objects, parse, columns, schema, workers, extra_args)
+    expected = (
+        " (JSON lines are expected, one object on each line; a file of one array: pandas.read_json(open_object(...)))"
+    )
+    return _parsed(s3, objects, parse, expected, columns, schema, workers, extra_args)
 
 
 def read_parquet(
@@ -166,7 +169,7 @@ def _parquet(
         files = list(pool.map(footer, entries))
     whole = schema if schema is not None else unified((file.entry.uri, file.schema) for file in files)
     if whole is None:
-        raise ReadError("no files to read, and no schema: list other objects or give a schema")
+        raise _nothing(objects)
     chosen = projected(whole, columns)
     needed = chosen.names if matching is None else [*chosen.names, *_columns_of(matching, whole)]
 
@@ -205,6 +208,7 @@ def _parsed(
     s3: S3Client,
     objects: Objects,
     parse: Callable[[Any], Any],
+    expected: str,
     columns: Sequence[str] | None,
     schema: Any,
     workers: int,
@@ -226,17 +230,22 @@ def _parsed(
                 with open_object(s3, entry, cache=0, extra_args=extra_args) as file:
                     table = parse(_unpacked(entry, file))
         except (pa.ArrowException, OSError) as error:
-            raise ReadError(f"{entry.uri}: {error}") from error
+            raise ReadError(f"{entry.uri}: {error}{expected}") from error
         kept = table if columns is None else table.select([n for n in columns if n in table.schema.names])
         return entry.uri, table.schema, kept
 
     found = list(_in_order(sources, read, lambda source: 0, workers, 0))
     whole = schema if schema is not None else unified((uri, its) for uri, its, _ in found)
     if whole is None:
-        raise ReadError("no files to read, and no schema: list other objects or give a schema")
+        raise _nothing(objects)
     chosen = projected(whole, columns)
     tables = [conformed(table, chosen, uri) for uri, _, table in found]
     return pa.concat_tables(tables) if tables else chosen.empty_table()
+
+
+def _nothing(objects: Objects) -> ReadError:
+    where = f"nothing is at {objects}: " if isinstance(objects, str) else ""
+    return ReadError(f"{where}no files to read, and no schema: list other objects or give a schema")
 
 
 def _unpacked(entry: Entry, source: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from s3private.botocore_errors import as_ours
 from s3private.entries import ObjectVersion
 from s3private.filters import Test
 
@@ -26,14 +28,15 @@ def versions(
     wanted: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "PaginationConfig": {"PageSize": page_size}}
     if requester_pays:
         wanted["RequestPayer"] = "requester"
-    pages = s3.get_paginator("list_object_versions").paginate(**wanted)
-    found = (
-        version
-        for page in pages
-        for version in _in_order(bucket, page)
-        if (delete_markers or not version.is_delete_marker) and all(test(version) for test in tests)
-    )
-    return islice(found, limit)
+
+    def found() -> Iterator[ObjectVersion]:
+        with as_ours(s3, f"s3://{bucket}/{prefix}"):
+            for page in s3.get_paginator("list_object_versions").paginate(**wanted):
+                for version in _in_order(bucket, page):
+                    if (delete_markers or not version.is_delete_marker) and all(test(version) for test in tests):
+                        yield version
+
+    return islice(found(), limit)
 
 
 def _in_order(bucket: str, page: Any) -> list[ObjectVersion]:
@@ -52,7 +55,7 @@ def _version(bucket: str, item: Any, deleted: bool) -> ObjectVersion:
         is_latest=item["IsLatest"],
         is_delete_marker=deleted,
         size=item.get("Size", 0),
-        last_modified=item["LastModified"],
+        last_modified=item["LastModified"].astimezone(UTC),
         etag=item.get("ETag", ""),
         storage_class="" if deleted else item.get("StorageClass", "STANDARD"),
     )

@@ -144,9 +144,12 @@ def test_a_summary_is_how_many_how_large_and_how_old(world: World, capsys: Captu
         (["list", "ROUTE", "b/x"], 2, "not an S3 URI"),
         (["list", "ROUTE", "s3://b/*", "--glob", "*"], 2, "in one place"),
         (["list", "ROUTE", "s3://b/", "--regex", "("], 2, "not a regular expression"),
-        (["read", "ROUTE", "s3://b/none"], 1, "s3://b/none: 404"),
+        (["read", "ROUTE", "s3://b/none"], 1, "s3://b/none: NoSuchKey: The specified key"),
         (["read", "ROUTE", "s3://b/large.bin", "--min-size", "1"], 2, "is one object"),
         (["read", "ROUTE", "s3://b/large.bin", "--to", "-", "-o", "json"], 2, "no place for -o json"),
+        (["read", "ROUTE", "s3://b/2026/", "--to", "/dev/null"], 2, "--to /dev/null is a file: give a directory"),
+        (["read", "ROUTE", "s3://b/2026/", "--to", "/proc/none"], 1, "cannot write /proc/none"),
+        (["read", "ROUTE", "s3://b/large.bin", "--to", "/proc/none"], 1, "cannot write /proc/none"),
         (["list", "ROUTE", "s3://arn:aws:s3:eu-west-1:111111111111:accesspoint:x"], 2, "not the host of the path"),
         (["list", "ROUTE", "s3://mine--euw1-az1--x-s3/"], 2, "is a directory bucket"),
         (["read", "ROUTE", "s3://mine--euw1-az1--x-s3/k"], 2, "is a directory bucket"),
@@ -171,6 +174,20 @@ def test_what_s3_says_no_to_is_one_line_with_its_own_words(
     world.lists.refused = (status, code)
     assert world.run("s3://b/") == 1
     assert capsys.readouterr().err == f"s3private: s3://b/: {code}: as told\n"
+
+
+@pytest.mark.parametrize("verb", ["list", "read"])
+def test_without_credentials_it_is_one_line_that_says_where_they_come_from(
+    world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    assert world.run("s3://b/2026/readme.txt", verb=verb) == 2
+    said = capsys.readouterr().err
+    assert "no AWS credentials to sign with" in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

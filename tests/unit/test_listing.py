@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 
 from origin.lists import Lists
 from origin.server import Fault, Request
-from s3private import ObjectEntry, ObjectVersion, Refused, connect, list_objects, list_versions
+from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, connect, list_objects, list_versions
 from s3private.filters import glob_pattern
 from unit.bucket import Bucket
 
@@ -100,11 +100,12 @@ def test_pages_that_break_off_are_asked_for_again(lists: Lists, kind: str) -> No
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, "NoSuchBucket"), (403, "AccessDenied")])
-def test_what_s3_refuses_is_botocores_own_error(lists: Lists, status: int, code: str) -> None:
+def test_what_s3_refuses_is_an_error_with_botocores_own_behind_it(lists: Lists, status: int, code: str) -> None:
     lists.refused = (status, code)
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ReadError, match=f"s3://sales-records/: {code}: as told") as refused:
         list(list_objects(client(lists), "s3://sales-records/"))
-    assert refused.value.response["Error"]["Code"] == code
+    assert isinstance(refused.value.__cause__, ClientError)
+    assert refused.value.__cause__.response["Error"]["Code"] == code
 
 
 def test_a_list_that_is_cut_short_is_an_error_and_not_a_short_list(lists: Lists) -> None:
@@ -216,6 +217,7 @@ def test_globs_mean_what_their_documentation_says(glob: str, matches: list[str],
     [
         ({"suffix": ".txt"}, lambda key: key.endswith(".txt")),
         ({"suffix": (".txt", ".old")}, lambda key: key.endswith((".txt", ".old"))),
+        ({"suffix": [".txt", ".old"]}, lambda key: key.endswith((".txt", ".old"))),
         ({"regex": "orders-0[1-3]"}, lambda key: re.search("orders-0[1-3]", key)),
         ({"regex": re.compile("ORDERS", re.IGNORECASE)}, lambda key: "orders" in key),
         ({"min_size": 15, "max_size": 22}, lambda key: 15 <= len(key) <= 22),
@@ -236,7 +238,10 @@ def test_filters_keep_what_they_say(s3: Any, asked: dict[str, Any], kept: Any) -
     ("asked", "said"),
     [
         ({"modified_after": datetime(2026, 1, 1)}, "time zone"),
+        ({"modified_before": "2026-01-01"}, "modified_before must be a datetime"),
         ({"min_size": -1}, "min_size"),
+        ({"max_size": "1K"}, "max_size is a number of bytes"),
+        ({"limit": -1}, "limit is 0 or more"),
         ({"regex": "("}, "not a regular expression"),
         ({"page_size": 1001}, "page_size"),
         ({"at_once": 0}, "at_once"),

@@ -293,12 +293,17 @@ def test_a_file_that_cannot_be_parsed_is_named(origin: Origin, s3: Any) -> None:
         read_csv(s3, "s3://b/c/")
     with pytest.raises(ReadError, match=r"s3://b/c/1\.csv"):
         read_json(s3, "s3://b/c/1.csv")
+    origin.put("b", "array.json", b'[{"a": 1}]')
+    with pytest.raises(
+        ReadError, match=r"s3://b/array\.json: .*JSON lines are expected.*pandas\.read_json\(open_object"
+    ):
+        read_json(s3, "s3://b/array.json")
 
 
 def test_where_nothing_is_there_a_schema_is_needed(origin: Origin, s3: Any) -> None:
     origin.put("b", "k", b"")
     for read in (read_csv, read_json, read_parquet):
-        with pytest.raises(ReadError, match="no files"):
+        with pytest.raises(ReadError, match="nothing is at s3://b/none/: no files"):
             read(s3, "s3://b/none/")
         assert read(s3, "s3://b/none/", schema=pa.schema({"a": pa.int64()})).to_pydict() == {"a": []}
 
