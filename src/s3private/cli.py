@@ -128,7 +128,7 @@ def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
         raise ConfigError(
             f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}"
         )
-    clients = Clients(config, _secret_keys(arguments))
+    clients = Clients(config, _secret_keys(arguments), say=_progress)
     if arguments.only and arguments.side == "databricks":
         raise ConfigError("the targets are the AWS side's: there is nothing to keep in step on the Databricks side")
     targets = target_steps(config, clients) if arguments.only == "targets" else []

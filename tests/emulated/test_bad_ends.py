@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from emulated.ground import Ground
 from emulated.inspection import count, not_settled
 from emulated.interruptions import DAY, Interrupted, world
+from s3private.cli import main
 from s3private.provision.engine import Action, Outcome, Report
 from s3private_emulator.clock import HandClock
 from s3private_emulator.delays import Ending, Takes
@@ -167,3 +169,27 @@ def test_the_rule_is_found_on_whatever_page_it_is(run: Interrupted) -> None:
     assert emulator.log.writes(mark) == []
     assert [r.deactivated for r in emulator.account.rules()] == [True, False]
     assert ncc in [n.id for n in emulator.account.nccs()]
+
+
+def test_what_databricks_throttles_is_waited_out_aloud(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    attach = Planned(operation="account:PATCH workspaces/{workspace_id}", fault=Fault.THROTTLED, retry_after="0")
+    ground.emulator.faults.add(attach)
+    assert main(["provision", str(ground.file), "--poll", "0.01"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "Databricks throttles" in line]
+    assert len(said) == 1
+    assert said[0].endswith("  Databricks throttles, or does not answer: asked again in 1 s")
+
+
+def test_a_workspace_that_never_answers_is_one_line(
+    ground: Ground, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for the secrets, as a job does."""
+    monkeypatch.setattr("s3private.provision.clients._RETRY_SECONDS", 1)
+    monkeypatch.setenv("DATABRICKS_TOKEN", "any")
+    monkeypatch.setenv("DATABRICKS_AUTH_TYPE", "pat")
+    ground.write(workspace_ids='[]\nworkspace_host = "http://127.0.0.1:1"')
+    assert main(["plan", str(ground.file), "--secret-scope", "s3p"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("s3private: secret client-id of scope s3p: ")
+    assert "refused" in said[-1]
+    assert all("asked again" in line for line in said[:-1])

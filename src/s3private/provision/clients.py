@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +21,7 @@ from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.config import Config as DatabricksConfig
 from databricks.sdk.errors.base import DatabricksError
+from requests.exceptions import RequestException
 
 from s3private.credentials import assumed_role_session, refreshing_session, refused_credential, vended_on_compute
 from s3private.errors import ConfigError, PlatformError, RouteError
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from types_boto3_ec2 import EC2Client
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
 
+_RETRY_SECONDS = 120
+"""How long the Databricks SDK asks again; its own 300 s would look like a hang."""
+_UNANSWERED = (DatabricksError, RequestException, TimeoutError)
 _RETRIES = BotocoreConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 
 
@@ -55,15 +60,36 @@ class _OneAttempt(SdkClock):
         self._ahead += 3600.0
 
 
+class _SpokenWaits(SdkClock):
+    """The SDK waits out a 429, a 503 or a lost connection without a word, for up to two minutes: here it is said."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def time(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._say(f"Databricks throttles, or does not answer: asked again in {max(1, round(seconds))} s")
+        time.sleep(seconds)
+
+
 class Clients:
     """Clients for both sides of the path, each built when a step asks for it: who runs one side needs only its rights.
 
+    say: told when Databricks keeps a call waiting.
     Building raises ConfigError where nothing says who asks, and PlatformError where Databricks will not hand it out.
     """
 
-    def __init__(self, config: PathConfig, secret_keys: SecretKeys | None = None) -> None:
+    def __init__(
+        self,
+        config: PathConfig,
+        secret_keys: SecretKeys | None = None,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         self._config = config
         self._secret_keys = secret_keys
+        self._waits = _SpokenWaits(say)
 
     @cached_property
     def ec2(self) -> EC2Client:
@@ -75,7 +101,7 @@ class Clients:
 
     @cached_property
     def account(self) -> AccountClient:
-        return self._account(retry_seconds=120)
+        return self._account(retry_seconds=_RETRY_SECONDS, clock=self._waits)
 
     @cached_property
     def account_once(self) -> AccountClient:
@@ -85,7 +111,7 @@ class Clients:
     @cached_property
     def _data_account(self) -> boto3.Session:
         config = self._config
-        base = _vended(config) if config.service_credential else boto3.Session(region_name=config.region)
+        base = _vended(config, self._waits) if config.service_credential else boto3.Session(region_name=config.region)
         if config.role_arn is None:
             return base
         try:
@@ -98,7 +124,7 @@ class Clients:
         """Client id and secret of a service principal that is an account admin."""
         keys = self._secret_keys
         if keys is not None:
-            workspace = _workspace(self._config)
+            workspace = _workspace(self._config, self._waits)
             return (
                 _secret(workspace, keys.scope, keys.client_id_key),
                 _secret(workspace, keys.scope, keys.client_secret_key),
@@ -111,7 +137,7 @@ class Clients:
             )
         return client_id, secret
 
-    def _account(self, *, retry_seconds: int, clock: SdkClock | None = None) -> AccountClient:
+    def _account(self, *, retry_seconds: int, clock: SdkClock) -> AccountClient:
         client_id, secret = self._login
         return AccountClient(
             config=DatabricksConfig(
@@ -143,11 +169,19 @@ def account_host(config: PathConfig) -> str:
     return os.environ.get("DATABRICKS_HOST") or ACCOUNT_HOST
 
 
-def _workspace(config: PathConfig) -> WorkspaceClient:
+def _workspace(config: PathConfig, waits: SdkClock) -> WorkspaceClient:
     """Signs in by itself on Databricks compute; elsewhere as the SDK's own settings say.
     https://databricks-sdk-py.readthedocs.io/en/latest/authentication.html"""
     try:
-        return WorkspaceClient(host=config.workspace_host, product="s3private", product_version="0.1.0")
+        return WorkspaceClient(
+            config=DatabricksConfig(
+                host=config.workspace_host,
+                retry_timeout_seconds=_RETRY_SECONDS,
+                clock=waits,
+                product="s3private",
+                product_version="0.1.0",
+            )
+        )
     except ValueError as error:
         raise ConfigError(f"no way into a Databricks workspace: {error}") from error
 
@@ -155,24 +189,34 @@ def _workspace(config: PathConfig) -> WorkspaceClient:
 def _secret(workspace: WorkspaceClient, scope: str, key: str) -> str:
     try:
         value = workspace.secrets.get_secret(scope, key).value or ""
-    except DatabricksError as error:
-        raise PlatformError(f"secret {key} of scope {scope}: {error.error_code}: {error}") from error
+    except _UNANSWERED as error:
+        raise PlatformError(f"secret {key} of scope {scope}: {databricks_words(error)}") from error
     return base64.b64decode(value).decode()
 
 
-def _vended(config: PathConfig) -> boto3.Session:
+def databricks_words(error: Exception) -> str:
+    """The platform's own. What the SDK asked for until its time was up is in the cause."""
+    if isinstance(error, TimeoutError) and isinstance(error.__cause__, Exception):
+        return databricks_words(error.__cause__)
+    code = getattr(error, "error_code", None)
+    return f"{code}: {error}" if code else str(error)
+
+
+def _vended(config: PathConfig, waits: SdkClock) -> boto3.Session:
     """A session of `aws.service_credential`: from the compute where this runs, else asked of the workspace."""
     name = config.service_credential or ""
     provider = vended_on_compute(name)
     if provider is not None:
         return boto3.Session(botocore_session=provider, region_name=config.region)
-    workspace = _workspace(config)
+    workspace = _workspace(config, waits)
 
     def fetch() -> dict[str, str]:
         try:
             answer = workspace.credentials.generate_temporary_service_credential(name)
         except DatabricksError as error:
-            raise refused_credential(name, f"{error.error_code}: {error}") from error
+            raise refused_credential(name, databricks_words(error)) from error
+        except _UNANSWERED as error:
+            raise PlatformError(f"service credential {name}: {databricks_words(error)}") from error
         keys = answer.aws_temp_credentials
         if keys is None or answer.expiration_time is None:
             raise ConfigError(f"aws.service_credential: {name} gives no AWS keys: it is for another cloud")

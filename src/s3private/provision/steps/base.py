@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from databricks.sdk.errors.base import DatabricksError
 from requests.exceptions import RequestException
 
-from s3private.provision.clients import Clients
+from s3private.provision.clients import Clients, databricks_words
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import AlreadyThere, R, Step
 
@@ -84,8 +84,4 @@ class AccountStep(Step[R], ABC):
         self.account_once = clients.account_once
 
     def refusal(self, error: Exception) -> str:
-        # What the SDK asked for again and again, until its time was up: the platform's words are in the cause.
-        if isinstance(error, TimeoutError) and isinstance(error.__cause__, DatabricksError):
-            return self.refusal(error.__cause__)
-        code = getattr(error, "error_code", None)
-        return f"{code}: {error}" if code else str(error)
+        return databricks_words(error)
