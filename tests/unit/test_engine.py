@@ -234,9 +234,11 @@ def test_destroy_goes_backwards_and_waits_for_what_is_in_use(shelf: Shelf) -> No
     top = TopStep(shelf)
     top.in_use = 2
     shelf.things = {"base": "blue", "top": "made"}
-    report = destroy([BaseStep(shelf), top], clock=StandingClock(), timeout=600)
+    lines: list[str] = []
+    report = destroy([BaseStep(shelf), top], clock=StandingClock(), timeout=600, progress=lines.append)
     assert report.outcome is Outcome.SETTLED
     assert shelf.writes == ["delete top", "delete base"]
+    assert lines == ["top top-1: delete", "top: in use: a user", "base base-1: delete"], "said once, then waited"
 
 
 def test_destroy_reports_what_remains_and_until_when(shelf: Shelf, steps: list[AnyStep]) -> None:

@@ -523,10 +523,10 @@ class _Walk:
             return replace(gone, action=Action.KEEP, reason="not made by this path")
         wait = _Wait(self, step)
         asked = False
+        self.progress(f"{step.title} {resource.short_id}: delete")
         while True:
             try:
                 if not asked:
-                    self.progress(f"{step.title} {resource.short_id}: delete")
                     with _platform(step, "delete"):
                         step.delete(resource, found)
                     asked = True
