@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emulated.ground import PollingClock
+from emulated.hand import Hand
 from emulated.inspection import connections, count, not_settled
 from emulated.interruptions import DAY, WAYS, Interrupted, world
-from s3private.provision.engine import Action, Outcome
+from s3private.provision.engine import Action, Outcome, Report, destroy
+from s3private.provision.steps import path_steps
+from s3private_emulator.aws import Passage
 from s3private_emulator.clock import HandClock
 from s3private_emulator.delays import Delay, Takes
+from s3private_emulator.privatelink import ConnectionState
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import IpRangeTypeDef
@@ -121,22 +126,86 @@ def test_a_rule_deleted_while_creating_is_finished_by_the_next_run(tmp_path: Pat
         assert count(run.ground.emulator) == {}
 
 
-def test_a_strangers_connection_holds_the_service_and_is_left_and_named(run: Interrupted) -> None:
+def destroyed_at_once(run: Interrupted) -> Report:
+    """Of a destroy that has nothing to wait for."""
+    run.ground.forget_clients()
+    clock = PollingClock()
+    report = destroy(path_steps(run.ground.config, run.ground.clients), clock=clock, timeout=7200)
+    assert clock.now() == 0
+    return report
+
+
+BENEATH = {"load balancers": 1, "listeners": 1, "targets": 2, "target groups": 1, "endpoints": 1, "security groups": 1}
+
+
+@pytest.mark.parametrize("accepted", [False, True], ids=["pending", "in use"])
+def test_a_strangers_connection_holds_the_service_and_is_named_at_once_and_not_cut_off(
+    run: Interrupted, accepted: bool
+) -> None:
     run.until_settled(run.ground.provision, runs=1)
     emulator = run.ground.emulator
     [rule] = emulator.account.rules()
     stranger = emulator.stranger(rule.endpoint_service)
-    run.run(run.ground.destroy)
-    assert run.reports[-1].outcome is Outcome.RUN_AGAIN
-    [service] = [c for c in run.reports[-1].changes if c.step == "endpoint service"]
-    assert stranger in service.reason
+    service = Hand(run.ground.clients).service
+    if accepted:
+        emulator.privatelink.accept(service, stranger)
+    report = destroyed_at_once(run)
+    assert report.outcome is Outcome.RUN_AGAIN
+    word = "available" if accepted else "pendingAcceptance"
+    assert f"{service} is held by {stranger} of account 565502421330 ({word})" in report.message
+    assert f"--service-id {service} --vpc-endpoint-ids {stranger}, then run destroy again" in report.message
+    assert str(rule.vpc_endpoint_id) not in report.message
+    assert {**BENEATH, "services": 1}.items() <= count(emulator).items()
+    assert emulator.aws.hop(rule.endpoint_service).passage is Passage.OPEN
+    spared = {c.step for c in report.changes if c.reason == "under the endpoint service"}
+    assert len(spared) == len(BENEATH)
     seen = emulator.privatelink.connection(stranger)
     assert seen is not None
-    assert seen.state == "pendingAcceptance"
-    assert {"services", "load balancers"} <= set(count(emulator))
-    emulator.privatelink.reject(seen.service_id, stranger)
+    assert seen.state == word
+    emulator.privatelink.reject(service, stranger)
     run.run(run.ground.destroy)
-    assert not {"services", "load balancers", "endpoints", "security groups"} & set(count(emulator))
+    assert not {"services", *BENEATH} & set(count(emulator))
+
+
+def test_its_own_connection_that_aws_still_shows_is_waited_for_and_not_called_a_strangers(run: Interrupted) -> None:
+    """It was rejected, and EC2 shows it, and refuses, as if it had not been, for a moment."""
+    run.until_settled(run.ground.provision, runs=1)
+    emulator = run.ground.emulator
+    [rule] = emulator.account.rules()
+    lines: list[str] = []
+
+    def lagging(line: str) -> None:
+        lines.append(line)
+        if line.startswith("endpoint service") and rule.vpc_endpoint_id:
+            state = ConnectionState.REJECTED if "in use" in line else ConnectionState.AVAILABLE
+            emulator.privatelink.end(rule.vpc_endpoint_id, state)
+
+    steps = path_steps(run.ground.config, run.ground.clients)
+    destroy(steps, clock=PollingClock(), timeout=7200, progress=lagging)
+    assert any(line.startswith("endpoint service: in use: ExistingVpcEndpointConnections") for line in lines)
+    assert not {"services", *BENEATH} & set(count(emulator))
+
+
+def test_deletion_protection_is_said_at_once_with_how_to_lift_it(run: Interrupted) -> None:
+    run.until_settled(run.ground.provision, runs=1)
+    hand = Hand(run.ground.clients)
+    arn = hand.balancer["LoadBalancerArn"]
+
+    def protect(value: str) -> None:
+        hand.elbv2.modify_load_balancer_attributes(
+            LoadBalancerArn=arn, Attributes=[{"Key": "deletion_protection.enabled", "Value": value}]
+        )
+
+    protect("true")
+    report = destroyed_at_once(run)
+    assert report.outcome is Outcome.RUN_AGAIN
+    assert f"--load-balancer-arn {arn} --attributes Key=deletion_protection.enabled,Value=false" in report.message
+    left = count(run.ground.emulator)
+    assert {"load balancers", "security groups"} <= set(left)
+    assert not {"endpoints", "target groups"} & set(left)
+    protect("false")
+    run.run(run.ground.destroy)
+    assert not set(BENEATH) & set(count(run.ground.emulator))
 
 
 def test_what_was_given_is_never_deleted(run: Interrupted) -> None:

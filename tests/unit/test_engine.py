@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from s3private.errors import Conflict
+from s3private.errors import Conflict, NotYet
 from s3private.provision.engine import (
     Action,
     AnyStep,
@@ -239,6 +239,24 @@ def test_destroy_goes_backwards_and_waits_for_what_is_in_use(shelf: Shelf) -> No
     assert report.outcome is Outcome.SETTLED
     assert shelf.writes == ["delete top", "delete base"]
     assert lines == ["top top-1: delete", "top: in use: a user", "base base-1: delete"], "said once, then waited"
+
+
+def test_destroy_leaves_alone_what_something_that_stays_stands_on(shelf: Shelf) -> None:
+    class Held(TopStep):
+        holds = (Base,)
+
+        def delete(self, resource: Top, found: Found) -> None:
+            raise NotYet("top is held by a stranger")
+
+    shelf.things = {"base": "blue", "top": "made"}
+    clock = StandingClock()
+    report = destroy([BaseStep(shelf), Held(shelf)], clock=clock, timeout=600)
+    assert (report.outcome, report.message) == (Outcome.RUN_AGAIN, "top is held by a stranger")
+    assert [(c.step, c.action, c.reason) for c in report.changes] == [
+        ("top", Action.REMAINS, "top is held by a stranger"),
+        ("base", Action.REMAINS, "under the top"),
+    ]
+    assert (shelf.writes, clock.now()) == ([], 0)
 
 
 def test_destroy_reports_what_remains_and_until_when(shelf: Shelf, steps: list[AnyStep]) -> None:

@@ -107,6 +107,8 @@ class Step(ABC, Generic[R]):
     """How long this step's own states may take before the engine stops waiting."""
     removed_after: ClassVar[type[Resource] | None] = None
     """Destroy removes it right after the step of this kind, although it was made later."""
+    holds: ClassVar[tuple[type[Resource], ...]] = ()
+    """What destroy leaves alone while this remains: it stands on them, or the platform would refuse."""
     never_doubles: ClassVar[bool] = False
     """The platform refuses a second one, or makes nothing of it: what the plan saw is enough to create it."""
 
@@ -372,8 +374,13 @@ def destroy(
             found = found.having(resource)
         here.append((step, resource))
     outcome, message = Outcome.SETTLED, ""
+    held: dict[type[Resource], str] = {}
     for step, resource in _backwards(here):
         if resource is None or (resource.ours and step.gone(resource)):
+            continue
+        if resource.ours and step.kind in held and outcome is Outcome.RUN_AGAIN:
+            spared = Change(step=step.title, action=Action.REMAINS, id=resource.id, reason=f"under {held[step.kind]}")
+            changes.append(replace(spared, until="that has gone"))
             continue
         if outcome in (Outcome.FAILED, Outcome.REFUSED):
             if resource.ours:
@@ -385,6 +392,7 @@ def destroy(
         except S3PrivateError as error:
             outcome, message = _outcome(error), str(error)
             changes.append(Change(step=step.title, action=Action.REMAINS, id=resource.id, reason=str(error)))
+            held |= dict.fromkeys(step.holds, f"the {step.title}")
     if outcome is Outcome.SETTLED and any(c.action is Action.REMAINS for c in changes):
         outcome = Outcome.RUN_AGAIN
         message = "the platform keeps what is listed as remaining; run destroy again when it has let go"

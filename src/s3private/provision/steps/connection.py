@@ -5,25 +5,18 @@ Strangers are to be expected: every Databricks customer of the region knocks as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from databricks.sdk.errors.platform import NotFound
 
 from s3private.errors import NotYet
 from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
-from s3private.provision.engine import Found, Resource, State
+from s3private.provision.engine import Found, State
 from s3private.provision.steps.base import AccountStep, AwsStep
 from s3private.provision.steps.endpoint import raise_unsuccessful
-from s3private.provision.steps.endpoint_service import EndpointService
+from s3private.provision.steps.endpoint_service import AcceptedConnection, EndpointService
 from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig, PrivateEndpointRule
 
 _ACCEPTED = ("pending", "available")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceptedConnection(Resource):
-    pass
 
 
 class OwnConnection(AwsStep[AcceptedConnection]):
@@ -103,16 +96,21 @@ class OwnConnection(AwsStep[AcceptedConnection]):
         service = found[EndpointService]
         states = self._states(service.id)
         rules = self.account.network_connectivity.list_private_endpoint_rules(found[NetworkConnectivityConfig].id)
-        holding = {}
+        holding, own = {}, []
         for rule in rules:
+            if rule.endpoint_service != service.name:
+                continue
             endpoint = rule.vpc_endpoint_id or ""
             word = states.get(endpoint, "").lower()
             holds = word in _ACCEPTED or (rule.deactivated and word == "pendingacceptance")
-            if holds and rule.endpoint_service == service.name:
+            own.append(endpoint)
+            if holds:
                 holding[endpoint] = states[endpoint]
-        if not holding:
-            return None
-        return AcceptedConnection(id=", ".join(sorted(holding)), detail=", ".join(sorted(set(holding.values()))))
+        ids, words = ", ".join(sorted(holding)), ", ".join(sorted(set(holding.values())))
+        return AcceptedConnection(id=ids, detail=words, own=tuple(own))
+
+    def gone(self, resource: AcceptedConnection | None) -> bool:
+        return resource is None or not resource.id
 
     def delete(self, resource: AcceptedConnection, found: Found) -> None:
         answer = self.ec2.reject_vpc_endpoint_connections(

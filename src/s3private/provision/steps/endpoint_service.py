@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from s3private.errors import Conflict
+from s3private.errors import Conflict, NotYet
 from s3private.provision.engine import Found, Resource, State, StillInUse
 from s3private.provision.steps.base import AwsStep, error_code
-from s3private.provision.steps.endpoint import raise_unsuccessful
-from s3private.provision.steps.load_balancer import LoadBalancer
+from s3private.provision.steps.endpoint import InterfaceEndpoint, SecurityGroup, raise_unsuccessful
+from s3private.provision.steps.load_balancer import Listener, LoadBalancer, TargetGroup, Targets
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import ServiceConfigurationTypeDef
@@ -30,10 +30,18 @@ class EndpointService(Resource):
     load_balancers: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class AcceptedConnection(Resource):
+    own: tuple[str, ...] = ()
+    """The endpoint ids of all of the path's own rules; destroy tells strangers' by them."""
+
+
 class AcceptingService(AwsStep[EndpointService]):
     kind = EndpointService
     title = "endpoint service"
     wait_seconds = 120.0
+    # Whoever else is connected is not cut off by taking away what is behind it.
+    holds = (Targets, Listener, LoadBalancer, TargetGroup, InterfaceEndpoint, SecurityGroup)
 
     def find(self, found: Found) -> EndpointService | None:
         answer = self.ec2.describe_vpc_endpoint_service_configurations(Filters=self.by_tag())
@@ -99,25 +107,31 @@ class AcceptingService(AwsStep[EndpointService]):
         try:
             self._delete((*resource.doubles, resource.id))
         except ClientError as error:
-            if error_code(error) == "ExistingVpcEndpointConnections":
-                raise StillInUse(f"{self.refusal(error)} {self._connected(resource.id)}") from error
-            raise
+            if error_code(error) != "ExistingVpcEndpointConnections":
+                raise
+            connections = found.get(AcceptedConnection)
+            strangers = self._strangers(resource.id, connections.own if connections else ())
+            if strangers:
+                ids = " ".join(strangers)
+                raise NotYet(
+                    f"endpoint service {resource.id} is held by {', '.join(strangers.values())}, which this path does "
+                    "not reject, for others may need it. When nobody does: aws ec2 reject-vpc-endpoint-connections "
+                    f"--service-id {resource.id} --vpc-endpoint-ids {ids}, then run destroy again"
+                ) from error
+            raise StillInUse(self.refusal(error)) from error
 
-    def _connected(self, service: str) -> str:
-        """Who holds the service, and what a person can do about it: strangers are not this path's to reject."""
+    def _strangers(self, service: str, own: Sequence[str]) -> dict[str, str]:
+        """Endpoint id -> which, whose and in what state, of the connections that hold the service back."""
         pages = self.ec2.get_paginator("describe_vpc_endpoint_connections").paginate(
             Filters=[{"Name": "service-id", "Values": [service]}]
         )
         holding = sorted(
-            f"{c['VpcEndpointId']} ({c['VpcEndpointState']})"
+            (c["VpcEndpointId"], c["VpcEndpointOwner"], c["VpcEndpointState"])
             for page in pages
             for c in page["VpcEndpointConnections"]
             if c["VpcEndpointState"].lower() in ("pendingacceptance", "pending", "available")
         )
-        return (
-            f"{', '.join(holding) or 'none seen'}; not this path's to reject: "
-            f"aws ec2 reject-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids <id>"
-        )
+        return {one: f"{one} of account {owner} ({word})" for one, owner, word in holding if one not in own}
 
     def _delete(self, ids: Sequence[str]) -> None:
         answer = self.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=list(ids))

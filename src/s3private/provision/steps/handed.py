@@ -14,9 +14,9 @@ from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, R, Resource, State, Step
 from s3private.provision.handover import AwsPart, DatabricksPart, Handover
 from s3private.provision.steps.base import AccountStep, AwsStep
-from s3private.provision.steps.connection import AcceptedConnection, OwnConnection
+from s3private.provision.steps.connection import OwnConnection
 from s3private.provision.steps.endpoint import InterfaceEndpoint
-from s3private.provision.steps.endpoint_service import EndpointService
+from s3private.provision.steps.endpoint_service import AcceptedConnection, EndpointService
 from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig, PrivateEndpointRule
 
 
@@ -170,9 +170,8 @@ class HandedConnection(OwnConnection):
         """The other side's rules cannot be asked for: what was handed over is ours to reject, accepted or not."""
         endpoint = found[PrivateEndpointRule].vpc_endpoint_id
         word = self._states(found[EndpointService].id).get(endpoint, "")
-        if word.lower() not in ("pendingacceptance", "pending", "available"):
-            return None
-        return AcceptedConnection(id=endpoint, detail=word)
+        holds = word.lower() in ("pendingacceptance", "pending", "available")
+        return AcceptedConnection(id=endpoint if holds else "", detail=word, own=(endpoint,))
 
 
 class EstablishedRule(AccountStep[AcceptedConnection]):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from s3private.errors import Conflict
+from s3private.errors import Conflict, NotYet
 from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, R, Resource, State, StillInUse
@@ -26,6 +26,7 @@ _IDLE_TIMEOUT = "tcp.idle_timeout.seconds"
 _IDLE_TIMEOUT_DEFAULT = 350
 """https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html"""
 _CROSS_ZONE = "load_balancing.cross_zone.enabled"
+_PROTECTION = "deletion_protection.enabled"
 
 
 class _NamedStep(AwsStep[R]):
@@ -165,6 +166,7 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
     kind = LoadBalancer
     title = "load balancer"
     never_doubles = True
+    holds = (SecurityGroup,)
 
     def __init__(self, config: PathConfig, clients: Clients) -> None:
         super().__init__(config, clients)
@@ -255,9 +257,19 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
         try:
             self.elbv2.delete_load_balancer(LoadBalancerArn=resource.id)
         except ClientError as error:
-            if error_code(error) in ("ResourceInUse", "OperationNotPermitted"):
-                raise StillInUse(self.refusal(error)) from error
-            raise
+            if error_code(error) not in ("ResourceInUse", "OperationNotPermitted"):
+                raise
+            if self._protected(resource.id):
+                raise NotYet(
+                    f"load balancer {resource.short_id} has deletion protection, which somebody switched on. When it "
+                    f"may go: aws elbv2 modify-load-balancer-attributes --load-balancer-arn {resource.id} "
+                    f"--attributes Key={_PROTECTION},Value=false, then run destroy again"
+                ) from error
+            raise StillInUse(self.refusal(error)) from error
+
+    def _protected(self, arn: str) -> bool:
+        answer = self.elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)
+        return {"Key": _PROTECTION, "Value": "true"} in answer["Attributes"]
 
 
 def _enforced(answer: Mapping[str, Any]) -> bool:
