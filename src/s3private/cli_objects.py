@@ -89,14 +89,22 @@ def run(arguments: argparse.Namespace) -> int:
         _list(s3, arguments) if arguments.verb == "list" else _read(s3, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes standard output once more at its end: into nothing, then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _nothing_more()
     except OSError as error:
+        why = error.strerror or error
+        if error.filename is None and not (arguments.verb == "read" and arguments.to not in (None, "-")):
+            _nothing_more()
+            raise S3PrivateError(f"cannot write to standard output: {why}") from error
         raise S3PrivateError(
-            f"cannot write {error.filename or 'the output'}: {error.strerror or error}. Make room, or give a directory "
-            "that can be written to; the same command then goes on where it was"
+            f"cannot write {error.filename or arguments.to}: {why}. Make room, or give a directory that can be written "
+            "to; the same command then goes on where it was"
         ) from error
     return 0
+
+
+def _nothing_more() -> None:
+    """Python flushes standard output once more at its end: into nothing, then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # What to list

@@ -290,6 +290,17 @@ def test_it_needs_no_databricks_sdk_and_a_reader_that_goes_away_is_no_error(worl
     assert first.endswith("00000\n")
 
 
+@pytest.mark.parametrize("asked", [["list", "s3://b/"], ["read", "s3://b/large.bin", "--to", "-"]])
+def test_an_output_that_is_full_is_one_line(world: World, asked: list[str]) -> None:
+    command = [sys.executable, "-c", COMMAND, asked[0], world.route, *asked[1:]]
+    # Buffered, as anybody's: what is left in the buffer is written once more at the end.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered)
+    assert ended.returncode == 1
+    assert ended.stderr == "s3private: cannot write to standard output: No space left on device\n"
+
+
 def test_progress_is_for_a_terminal_only(world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3private.cli_rows._BETWEEN_LOOKS", 0.0)
     assert world.run("s3://b/large.bin", verb="read") == 0
