@@ -214,36 +214,74 @@ def test_explain_says_where_it_goes_and_what_it_ignores(origin: Origin, monkeypa
 
 
 ARTICLE = """
+import os
 import boto3
 from botocore.exceptions import ClientError, NoCredentialsError
 
-s3 = boto3.client("s3", region_name="eu-west-1", endpoint_url="https://bucket.vpce-0a1b-abcd.s3.example")
+os.environ["AWS_ACCESS_KEY_ID"] = "AKIAEXAMPLE000000000"
+os.environ["AWS_SECRET_ACCESS_KEY"] = "not-a-secret"
+
+s3 = boto3.client("s3", region_name="eu-west-1", endpoint_url="{endpoint_url}")
 
 try:
     response = s3.list_objects_v2(Bucket=bucket)
     for item in response.get("Contents", []):
         print(item["Key"])
 except NoCredentialsError:
-    print("no credentials")
+    print("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 except ClientError as error:
-    print("failed:", error.response["Error"]["Message"])
+    print("failed:", error.response["Error"]["Code"], error.response["Error"]["Message"])
 """
+"""A notebook for plain boto3: it lists a bucket, and has something readable to say in the two ways it may go wrong."""
 
 
-def test_notebook_code_for_boto3_works_with_two_changed_lines(origin: Origin, tmp_path: Path) -> None:
-    origin.route().save(tmp_path / "demo.route.json")
+@pytest.mark.parametrize(
+    ("bucket", "keys", "printed"),
+    [
+        ("b", True, "a.csv\nb.csv\n"),
+        ("none", True, "failed: NoSuchBucket The specified bucket does not exist\n"),
+        ("b", False, "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n"),
+    ],
+    ids=["listed", "refused", "no credentials"],
+)
+def test_notebook_code_for_boto3_works_with_two_changed_lines(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: str, keys: bool, printed: str
+) -> None:
+    """It prints what it printed, whichever way it ends, with the same requests; but nobody typed a host or a region."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    route = tmp_path / "demo.route.json"
+    origin.route().save(route)
     for key in ("a.csv", "b.csv"):
         origin.put("b", key, b"x")
-    before = ARTICLE.splitlines()
-    changed = list(before)
-    changed[1] = "import s3private"
-    changed[4] = f's3 = s3private.connect("{tmp_path / "demo.route.json"}")'
-    assert sum(old != new for old, new in zip(before, changed, strict=True)) == 2
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    before = ARTICLE.format(endpoint_url=origin.route().endpoint_url).splitlines()
+    if not keys:
+        before = [line for line in before if "os.environ" not in line]
+    replaced = {"import boto3": "import s3private", "s3 = boto3.client(": f's3 = s3private.connect("{route}")'}
+    after = [next((new for old, new in replaced.items() if line.startswith(old)), line) for line in before]
+    assert sum(old != new for old, new in zip(before, after, strict=True)) == 2
+    assert "boto3." not in "\n".join(after)
+    assert ran(before, bucket) == printed
+    asked = len(origin.requests)
+    assert ran(after, bucket) == printed
+    assert len(origin.requests) == 2 * asked == (2 if keys else 0)
+    assert {request.fields["host"] for request in origin.requests} <= {f"localhost:{origin.port}"}
+    # And it is the path's: with no Route there is no client.
+    route.unlink()
+    with pytest.raises(RouteError, match="cannot read the route"):
+        ran(after, bucket)
+
+
+def ran(lines: list[str], bucket: str) -> str:
+    """What a fresh notebook prints."""
+    boto3.DEFAULT_SESSION = None
     printed = io.StringIO()
     with redirect_stdout(printed):
-        for bucket in ("b", "none"):
-            exec("\n".join(changed), {"bucket": bucket})
-    assert printed.getvalue() == "a.csv\nb.csv\nfailed: The specified bucket does not exist\n"
+        exec("\n".join(lines), {"bucket": bucket})
+    return printed.getvalue()
 
 
 def test_no_test_can_speak_to_another_machine() -> None:
