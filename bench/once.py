@@ -31,7 +31,25 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+def keys_are_given() -> None:
+    """Without keys the clients search for them, at last at the instance's metadata address, which is another machine's.
+
+    Ends the process with 2 where that could happen. `python -m bench` gives keys that only its own server takes.
+    """
+    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)]
+    if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true":
+        missing.append("AWS_EC2_METADATA_DISABLED=true")
+    if missing:
+        print(
+            f"bench: not run: {', '.join(missing)} must be set, or a client may ask elsewhere for keys. "
+            "`python -m bench` and `python -m bench.serve` say with what",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
 def main() -> None:
+    keys_are_given()
     name, scale, number, url, ca = sys.argv[1:]
     workload = (workloads.quick() if scale == "quick" else workloads.full())[int(number)]
     module: Any = importlib.import_module(CONTENDERS[name].module)

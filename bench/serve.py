@@ -17,7 +17,8 @@ def main() -> None:
     with serving(ports) as places:
         for terms, place in zip(ports, places, strict=True):
             print(f"{terms}: {place.url}")
-        print(f"export AWS_CA_BUNDLE={places[0].ca} AWS_ACCESS_KEY_ID=bench AWS_SECRET_ACCESS_KEY=bench")
+        keys = "AWS_ACCESS_KEY_ID=bench AWS_SECRET_ACCESS_KEY=bench AWS_EC2_METADATA_DISABLED=true"
+        print(f"export AWS_CA_BUNDLE={places[0].ca} {keys}")
         print("buckets flat-<keys> and tree-<keys>-<prefixes>; keys <any>-<bytes>.bin; /-/counts?reset. Ends with ^C.")
         sys.stdout.flush()
         with suppress(KeyboardInterrupt):
