@@ -23,6 +23,7 @@ def break_by_hand(ground: Ground) -> None:
     ec2, elbv2, account = ground.clients.ec2, ground.clients.elbv2, ground.clients.account
     [group] = [g for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] != "default"]
     ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"][:1])
+    ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
     [endpoint] = ec2.describe_vpc_endpoints()["VpcEndpoints"]
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint["VpcEndpointId"], ResetPolicy=True)
     [balancer] = elbv2.describe_load_balancers()["LoadBalancers"]
@@ -39,6 +40,9 @@ def break_by_hand(ground: Ground) -> None:
     pool = elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
     first = elbv2.describe_target_health(TargetGroupArn=pool)["TargetHealthDescriptions"][0]["Target"]["Id"]
     elbv2.modify_target_group(TargetGroupArn=pool, HealthCheckIntervalSeconds=60)
+    elbv2.modify_target_group_attributes(
+        TargetGroupArn=pool, Attributes=[{"Key": "proxy_protocol_v2.enabled", "Value": "true"}]
+    )
     elbv2.deregister_targets(TargetGroupArn=pool, Targets=[{"Id": first}])
     elbv2.register_targets(TargetGroupArn=pool, Targets=[{"Id": "10.20.1.200"}])
     other = elbv2.create_target_group(

@@ -19,6 +19,7 @@ import boto3
 from botocore.config import Config as BotocoreConfig
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
+from databricks.sdk.clock import RealClock
 from databricks.sdk.config import Config as DatabricksConfig
 from databricks.sdk.errors.base import DatabricksError
 from requests.exceptions import RequestException
@@ -60,18 +61,15 @@ class _OneAttempt(SdkClock):
         self._ahead += 3600.0
 
 
-class _SpokenWaits(SdkClock):
+class _SpokenWaits(RealClock):
     """The SDK waits out a 429, a 503 or a lost connection without a word, for up to two minutes: here it is said."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
 
-    def time(self) -> float:
-        return time.monotonic()
-
     def sleep(self, seconds: float) -> None:
         self._say(f"Databricks throttles, or does not answer: asked again in {max(1, round(seconds))} s")
-        time.sleep(seconds)
+        super().sleep(seconds)
 
 
 class Clients:
