@@ -118,16 +118,23 @@ def refused_when_keys_are_asked_for(name: str) -> BotocoreSession:
 
 
 @pytest.mark.parametrize("provider", [refused_at_the_call, refused_when_keys_are_asked_for])
-def test_a_refused_service_credential_is_one_line_with_the_grant_that_is_missing(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    provider: Callable[[str], BotocoreSession],
+def test_a_refused_service_credential_is_an_error_with_the_grant_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, provider: Callable[[str], BotocoreSession]
 ) -> None:
     own = SimpleNamespace(credentials=SimpleNamespace(getServiceCredentialsProvider=provider))
     monkeypatch.setattr(sys.modules["__main__"], "dbutils", own, raising=False)
-    with pytest.raises(PlatformError):
+    with pytest.raises(
+        PlatformError, match=r"service credential reader: \[PERMISSION_DENIED\].* GRANT ACCESS ON SERVICE"
+    ):
         base_session("reader")
+
+
+def test_a_service_credential_that_is_refused_ends_a_plan_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("databricks.sdk")  # a notebook's environment has none
+    own = SimpleNamespace(credentials=SimpleNamespace(getServiceCredentialsProvider=refused_at_the_call))
+    monkeypatch.setattr(sys.modules["__main__"], "dbutils", own, raising=False)
     text = (Path(__file__).parents[2] / "paths" / "demo.toml").read_text(encoding="utf-8")
     file = tmp_path / "demo.toml"
     file.write_text(text.replace("[aws]", '[aws]\nservice_credential = "reader"'), encoding="utf-8")

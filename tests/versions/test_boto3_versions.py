@@ -14,7 +14,19 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SUITE = ("client", "credentials", "download", "faults", "listing", "notebook_half", "reading", "signing", "wire")
+SUITE = (
+    "client",
+    "credentials",
+    "download",
+    "faults",
+    "listing",
+    "notebook_half",
+    "opening",
+    "reading",
+    "signing",
+    "what_is_said",
+    "wire",
+)
 
 
 @pytest.mark.versions
