@@ -18,8 +18,8 @@ from s3private.buckets import refuse_elsewhere
 from s3private.checksums import ASK
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, ReadError, Refused
-from s3private.exchange import Place
 from s3private.fresh import filled, fresh_bytes
+from s3private.places import Place, Room, put
 from s3private.wire import Broken, Get, object_get
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class _Reading:
         self._object = object
         self._span = span
         self._place = into
-        self._view: memoryview | None = None
+        self._room: Room | None = None
         self._first = span[0] if span else 0
         self._etag = object.etag
         self.size = -1
@@ -163,11 +163,11 @@ class _Reading:
         if broken is not None and broken.received and "etag" in broken.fields:
             self._remember(broken.fields)
             self.received = broken.received
-            self.body, self._view = broken.body, broken.view
+            self.body, self._room = broken.body, broken.room
 
     @property
     def complete(self) -> bool:
-        return self._view is not None and self.received == len(self._view)
+        return self._room is not None and self.received == len(self._room)
 
     def arguments(self) -> dict[str, Any]:
         """Of boto3's `get_object`, for what is still missing."""
@@ -198,29 +198,31 @@ class _Reading:
         if self.size not in (-1, size):
             raise ReadError(f"{uri}: {size} bytes are not the {self.size} promised first")
         self.size = size
-        if self._view is None:
-            self._view = self._placed(size)
-        elif len(self._view) != size and not callable(self._place):
-            raise ReadError(f"{uri}: {size} bytes are not the {len(self._view)} promised first")
+        if self._room is None:
+            self._room = self._placed(size)
+        elif len(self._room) != size and not callable(self._place):
+            raise ReadError(f"{uri}: {size} bytes are not the {len(self._room)} promised first")
 
-    def _placed(self, size: int) -> memoryview:
+    def _placed(self, size: int) -> Room:
         if self._place is None:
-            self.body, view = fresh_bytes(size)
-            return view
-        view = self._place if isinstance(self._place, memoryview) else self._place(size, self.fields)
-        if view is self._place and len(view) != size:
-            raise ReadError(f"{self._object.uri}: {size} bytes are not the {len(view)} asked for")
-        return view
+            self.body, room = fresh_bytes(size)
+            return room
+        if callable(self._place):
+            return self._place(size, self.fields)
+        if len(self._place) != size:
+            raise ReadError(f"{self._object.uri}: {size} bytes are not the {len(self._place)} asked for")
+        return self._place
 
     def take(self, piece: bytes) -> None:
         """What comes after a place that is full is not wanted."""
-        assert self._view is not None
-        piece = piece[: len(self._view) - self.received]
-        self._view[self.received : self.received + len(piece)] = piece
+        assert self._room is not None
+        piece = piece[: len(self._room) - self.received]
+        put(self._room, self.received, piece)
         self.received += len(piece)
 
     def whole(self) -> bytes:
-        return filled(self.body, self._view) if self._place is None and self._view is not None else b""
+        own = self._room if self._place is None else None
+        return filled(self.body, own) if isinstance(own, memoryview) else b""
 
     def _remember(self, fields: Mapping[str, str]) -> None:
         self.fields = fields

@@ -26,12 +26,13 @@ from s3private.entries import ObjectEntry, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, Refused
 from s3private.listing import list_objects
 from s3private.parts import Begun, parts
+from s3private.places import Unwritable
 from s3private.reading import read_objects
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-PART = 4 << 20
+PART = 8 << 20
 AHEAD = 8
 SMALL = 8 << 20
 """An object up to this size is read whole, many at once; a larger one in parts."""
@@ -77,10 +78,11 @@ def download(
 
     Killed, it goes on where it was when called again; an object that was replaced since then is begun anew.
     On volumes, which are only written from front to back, it is gathered in the temporary directory first.
-    ahead: parts of 4 MiB at once. extra_args: see `read_object`. A stored checksum is verified over the whole file.
+    ahead: parts of 8 MiB at once. extra_args: see `read_object`. A stored checksum is verified over the whole file.
 
-    Memory: ahead * 4 MiB. Raises ObjectChanged when it is replaced meanwhile, ChecksumMismatch, ReadError when S3
-    refuses it, Refused when another download of the same file is under way, OSError when the disk does.
+    Memory: two pieces of 512 KiB, and while boto3 is asked again 256 KiB for each of its 8 threads.
+    Raises ObjectChanged when it is replaced meanwhile, ChecksumMismatch, ReadError when S3 refuses it, Refused when
+    another download of the same file is under way, OSError when the disk does.
     """
     asked = wanted(object, extra_args)
     target = Path(file)
@@ -196,6 +198,29 @@ class _Staging:
     journal: Path
 
 
+class _Part:
+    """A Sink: one part of the file, and the CRC32 of what was written to it."""
+
+    def __init__(self, file: int, start: int, length: int) -> None:
+        self._file = file
+        self._start = start
+        self._length = length
+        self.crc = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def write(self, at: int, piece: memoryview) -> None:
+        self.crc = crc32(piece, self.crc if at else 0)
+        position = self._start + at
+        try:
+            while piece:
+                written = os.pwrite(self._file, piece, position)
+                piece, position = piece[written:], position + written
+        except OSError as error:
+            raise Unwritable(error) from error
+
+
 @dataclass(frozen=True, slots=True)
 class _Journal:
     """What an earlier run had: of which object, and which parts, each with its CRC32."""
@@ -267,30 +292,27 @@ def _download(
     begun = found.begun if found is not None else None
     done = found.done if found is not None else {}
     crcs = dict(done)
-    free: list[memoryview] = []
-    lent: dict[int, memoryview] = {}
     journal = os.open(staging.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         if found is None:
             os.ftruncate(journal, 0)
 
-        def place(known: Begun, number: int, length: int) -> memoryview:
+        def place(known: Begun, number: int, length: int) -> _Part:
             nonlocal begun
             if begun is None:
                 begun = known
                 # Not to its length: filling a file from its beginning costs ext4 a third of filling holes.
                 os.ftruncate(staging.file, 0)
                 os.write(journal, json.dumps(_head(asked, known)).encode() + b"\n")
-            buffer = lent[number] = free.pop() if free else memoryview(bytearray(PART))
-            return buffer[:length]
+            return _Part(staging.file, number * PART, length)
 
-        for number, view in parts(s3, asked, place, part=PART, ahead=ahead, begun=begun, done=done):
-            _write_at(staging.file, view, number * PART)
-            crcs[number] = crc32(view)
-            os.write(journal, b"%d %d\n" % (number, crcs[number]))
-            free.append(lent.pop(number))
+        for number, written in parts(s3, asked, place, part=PART, ahead=ahead, begun=begun, done=done):
+            crcs[number] = written.crc
+            os.write(journal, b"%d %d\n" % (number, written.crc))
         assert begun is not None
         verified = _verified(asked, staging, begun, crcs)
+    except Unwritable as error:
+        raise error.reason from None
     finally:
         os.close(journal)
     _move(staging.path, target)
@@ -317,12 +339,6 @@ def _pieces(file: int) -> Iterator[memoryview]:
     while count := os.preadv(file, [buffer], position):
         yield buffer[:count]
         position += count
-
-
-def _write_at(file: int, view: memoryview, position: int) -> None:
-    while view:
-        written = os.pwrite(file, view, position)
-        view, position = view[written:], position + written
 
 
 def _move(staged: Path, target: Path) -> None:

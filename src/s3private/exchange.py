@@ -11,13 +11,14 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
 from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
+from s3private.places import Place, Room, Sink, Unwritable, put
 from s3private.receiver import Receiver
 from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
 
@@ -27,14 +28,12 @@ _RECORD = 1 << 14
 """The most that one TLS record holds, and so one call receives. https://www.rfc-editor.org/rfc/rfc8446#section-5.1"""
 _SMALL = 1 << 15
 """A body up to this size is put together from what the records held: cheaper than making room for it first."""
+_SCRATCH = 1 << 19
 _READS_IN_A_TURN = 64
 _LONG = 1 << 20
 """A body of which so much is still to come is worth a second thread, where another such body keeps this one busy."""
 _CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _CHUNKS, _SMALL_BODY, _BODY, _PARKED, _GIVEN = range(10)
 
-Place = memoryview | Callable[[int, Mapping[str, str]], memoryview]
-"""Where a body goes: a buffer exactly as long; or what is called with its length and the answer's fields and gives
-one, which may be shorter: then only so much of the body is taken, and the connection given up."""
 Outcome = Answer | Broken | Future[Any]
 
 
@@ -64,12 +63,12 @@ class Connection:
         "filled",
         "pieces",
         "raw",
+        "room",
         "served",
         "since",
         "sock",
         "state",
         "unsent",
-        "view",
         "watched",
     )
 
@@ -91,25 +90,53 @@ class Connection:
         self.answer: Head | None = None
         self.chunks: Chunks | None = None
         self.body: bytes = b""
-        self.view = _NOWHERE
+        self.room: Room = _NOWHERE
         self.pieces: list[bytes] = []
         self.filled = 0
 
-    def receive_body(self) -> bool:
-        """Receive into the view; True when it is full. Raises OSError, and SSLWantReadError when no more is there."""
-        sock = self.sock
+    def receive_body(self, scratch: memoryview) -> bool:
+        """Receive into the room; True when it is full. scratch: for pieces on their way to a Sink.
+
+        Raises OSError, Unwritable, and SSLWantReadError when no more is there.
+        """
+        sock, room = self.sock, self.room
         assert sock is not None
+        if not isinstance(room, memoryview):
+            return self._pour(sock, room, scratch)
         turns = _READS_IN_A_TURN
         while turns > 0 or sock.pending():
             turns -= 1
             # How many is said: finding it out takes recv_into longer than the slice.
-            count = sock.recv_into(self.view[self.filled :], len(self.view) - self.filled)
+            count = sock.recv_into(room[self.filled :], len(room) - self.filled)
             if not count:
                 raise ConnectionError("the connection was closed")
             self.filled += count
-            if self.filled == len(self.view):
+            if self.filled == len(room):
                 return True
         return False
+
+    def _pour(self, sock: ssl.SSLSocket, sink: Sink, scratch: memoryview) -> bool:
+        missing, held, turns = len(sink) - self.filled, 0, _READS_IN_A_TURN
+        try:
+            while turns > 0 or sock.pending():
+                turns -= 1
+                count = sock.recv_into(scratch[held:], min(len(scratch) - held, missing - held))
+                if not count:
+                    raise ConnectionError("the connection was closed")
+                held += count
+                if held == len(scratch) or held == missing:
+                    full, held = scratch[:held], 0
+                    sink.write(self.filled, full)
+                    self.filled += len(full)
+                    missing -= len(full)
+                    if not missing:
+                        return True
+            return False
+        finally:
+            if held:
+                # However it ended, what came is kept.
+                sink.write(self.filled, scratch[:held])
+                self.filled += held
 
     def receive_pieces(self, length: int) -> None:
         """Receive the rest of a small body. Raises OSError, and SSLWantReadError when no more is there."""
@@ -143,6 +170,7 @@ class Exchange:
         self._held = 0
         self.first: Any = None
         self._selector = selectors.DefaultSelector()
+        self._scratch = memoryview(bytearray(_SCRATCH))
         self._queue: deque[_Asked] = deque()
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -359,7 +387,7 @@ class Exchange:
             assert connection.answer is not None
             connection.receive_pieces(connection.answer.length or 0)
             self._finish(connection)
-        elif connection.receive_body():
+        elif connection.receive_body(self._scratch):
             self._finish(connection)
 
     def _take(self, connection: Connection, data: bytes) -> bool:
@@ -438,28 +466,28 @@ class Exchange:
                 connection.filled = len(connection.early)
                 connection.state = _SMALL_BODY
                 return connection.filled == length and self._finish(connection)
-            connection.body, connection.view = fresh_bytes(length)
-        elif isinstance(asked.into, memoryview):
+            connection.body, connection.room = fresh_bytes(length)
+        elif callable(asked.into):
+            connection.room = asked.into(length, answer.fields)
+        else:
             if len(asked.into) != length:
                 raise BadAnswer(f"{length} bytes are not the {len(asked.into)} asked for")
-            connection.view = asked.into
-        else:
-            connection.view = asked.into(length, answer.fields)
-        early = connection.early[: len(connection.view)]
-        connection.view[: len(early)] = early
+            connection.room = asked.into
+        early = connection.early[: len(connection.room)]
+        put(connection.room, 0, early)
         connection.filled = len(early)
         connection.state = _BODY
-        if connection.filled == len(connection.view):
+        if connection.filled == len(connection.room):
             return self._finish(connection)
-        return len(connection.view) - connection.filled >= _LONG and self._share(connection)
+        return len(connection.room) - connection.filled >= _LONG and self._share(connection)
 
     def _share(self, connection: Connection) -> bool:
         """Every second long body is received by a second thread; True when this one is."""
-        long = sum(1 for each in self._open if each.state == _BODY and len(each.view) - each.filled >= _LONG)
+        long = sum(1 for each in self._open if each.state == _BODY and len(each.room) - each.filled >= _LONG)
         if long < 2 or (self._receiver is not None and self._receiver.busy >= long - 1):
             return False
         if self._receiver is None:
-            self._receiver = Receiver()
+            self._receiver = Receiver(memoryview(bytearray(_SCRATCH)))
             self._selector.register(self._receiver.bell, selectors.EVENT_READ, self._receiver)
         connection.state = _GIVEN
         self._watch(connection, 0)
@@ -472,6 +500,8 @@ class Exchange:
             if error is None:
                 self._watch(connection, selectors.EVENT_READ)
                 self._finish(connection)
+            elif isinstance(error, Unwritable):
+                raise error
             else:
                 self._fail(connection, error)
 
@@ -490,7 +520,8 @@ class Exchange:
             if connection.state == _SMALL_BODY:
                 body = b"".join(connection.pieces)
             else:
-                body = filled(connection.body, connection.view) if asked.into is None else b""
+                own = connection.room if asked.into is None else None
+                body = filled(connection.body, own) if isinstance(own, memoryview) else b""
         self._done.append((asked.tag, Answer(answer.status, answer.fields, body, length)))
         connection.forget()
         connection.served += 1
@@ -510,10 +541,10 @@ class Exchange:
         asked, opening = connection.asked, connection.state in (_CONNECTING, _SHAKING)
         silent = connection.state in (_SENDING, _HEAD) and not connection.early
         answer, chunks = connection.answer, connection.chunks
-        body, view, received = connection.body, connection.view, connection.filled
+        body, room, received = connection.body, connection.room, connection.filled
         if connection.state == _SMALL_BODY and answer is not None:
-            body, view = fresh_bytes(answer.length or 0)
-            view[:received] = b"".join(connection.pieces)
+            body, room = fresh_bytes(answer.length or 0)
+            put(room, 0, b"".join(connection.pieces))
         self._drop(connection)
         if opening:
             self._opening -= 1
@@ -526,7 +557,7 @@ class Exchange:
                 self._drop(idle)
             self._queue.appendleft(asked)
         elif asked is not None and answer is not None and chunks is None:
-            self._done.append((asked.tag, Broken(_said(error), answer.status, answer.fields, body, view, received)))
+            self._done.append((asked.tag, Broken(_said(error), answer.status, answer.fields, body, room, received)))
         elif asked is not None:
             self._done.append((asked.tag, Broken(_said(error))))
 

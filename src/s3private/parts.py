@@ -9,16 +9,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from s3private.asking import Wanted, content_range, fetch
 from s3private.client import wire_of
 from s3private.errors import ObjectChanged, ReadError
 from s3private.exchange import Exchange
+from s3private.places import Room
 from s3private.wire import Answer, Broken
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+R = TypeVar("R", bound=Room)
 
 PART = 8 << 20
 AHEAD = 16
@@ -33,36 +36,36 @@ class Begun:
     fields: Mapping[str, str]
 
 
-Place = Callable[[Begun, int, int], memoryview]
-"""Gives the buffer that a part is received into. Called with the part's number and length, when it is asked for."""
+Places = Callable[[Begun, int, int], R]
+"""Gives the room that a part is received into. Called with the part's number and length, when it is asked for."""
 
 
 def parts(
     s3: S3Client,
     wanted: Wanted,
-    place: Place,
+    place: Places[R],
     *,
     part: int = PART,
     ahead: int = AHEAD,
     ordered: bool = False,
     begun: Begun | None = None,
     done: Collection[int] = (),
-) -> Iterator[tuple[int, memoryview]]:
-    """The parts' numbers with their buffers, filled: as they come, or in their order. An empty object has one, empty.
+) -> Iterator[tuple[int, R]]:
+    """The parts' numbers with their room, filled: as they come, or in their order. An empty object has one, empty.
 
-    part: bytes of each but the last. ahead: how many buffers are in use at once; one is in use until the next part is
+    part: bytes of each but the last. ahead: how many are under way at once; one is until the next part is
     asked for. begun: where an earlier reading left off, and then `done`: the parts that it had.
-    Memory: ahead * part, in those buffers. Raises ObjectChanged, ReadError.
+    Memory: ahead * part, where the room is memory. Raises ObjectChanged, ReadError, and Unwritable from a Sink.
     """
     return _Parts(s3, wanted, place, part, ahead, ordered, begun, done).read()
 
 
-class _Parts:
+class _Parts(Generic[R]):
     def __init__(
         self,
         s3: S3Client,
         wanted: Wanted,
-        place: Place,
+        place: Places[R],
         part: int,
         ahead: int,
         ordered: bool,
@@ -78,10 +81,10 @@ class _Parts:
         self._begun = begun
         self._done = done
         self._exchange = Exchange(wire_of(s3), sockets=ahead)
-        self._views: dict[int, memoryview] = {}
+        self._rooms: dict[int, R] = {}
         self._numbers: Iterator[int] = iter(())
 
-    def read(self) -> Iterator[tuple[int, memoryview]]:
+    def read(self) -> Iterator[tuple[int, R]]:
         ready: set[int] = set()
         with self._exchange as exchange:
             if self._begun is None:
@@ -89,16 +92,16 @@ class _Parts:
             else:
                 self._number(self._begun, first=0)
                 self._follow()
-            while self._views or len(exchange):
+            while self._rooms or len(exchange):
                 # They were asked for in their order.
-                number = next(iter(self._views if self._ordered else ready), None)
+                number = next(iter(self._rooms if self._ordered else ready), None)
                 if number not in ready or number is None:
                     ready.update(self._arrived())
                     self._follow()
                     continue
-                yield number, self._views[number]
+                yield number, self._rooms[number]
                 ready.discard(number)
-                del self._views[number]
+                del self._rooms[number]
                 self._follow()
                 exchange.send()
 
@@ -112,29 +115,29 @@ class _Parts:
         begun = self._begun
         if begun is None:
             return
-        while len(self._views) < self._ahead and (number := next(self._numbers, None)) is not None:
+        while len(self._rooms) < self._ahead and (number := next(self._numbers, None)) is not None:
             span = self._span(begun, number)
-            view = self._views[number] = self._place(begun, number, span[1] + 1 - span[0])
-            self._exchange.ask(number, self._wanted.get(span, begun.etag), view)
+            room = self._rooms[number] = self._place(begun, number, span[1] + 1 - span[0])
+            self._exchange.ask(number, self._wanted.get(span, begun.etag), room)
 
     def _span(self, begun: Begun, number: int) -> tuple[int, int]:
         start = number * self._part
         return start, min(start + self._part, begun.size) - 1
 
-    def _first(self, size: int, fields: Mapping[str, str]) -> memoryview:
+    def _first(self, size: int, fields: Mapping[str, str]) -> R:
         """Where the first answer's body goes: as much of it as is the first part."""
         begun = Begun(size, fields.get("etag", ""), fields)
         if size > self._part and not begun.etag:
             raise ReadError(f"{self._wanted.uri}: S3 gave no ETag: its parts could be of different objects")
-        view = self._views[0] = self._place(begun, 0, min(self._part, size))
+        room = self._rooms[0] = self._place(begun, 0, min(self._part, size))
         self._number(begun, first=1)
-        return view
+        return room
 
-    def _first_of_many(self, size: int, fields: Mapping[str, str]) -> memoryview:
-        view = self._first(size, fields)
+    def _first_of_many(self, size: int, fields: Mapping[str, str]) -> R:
+        room = self._first(size, fields)
         # Before the first has come: the others need not wait for it.
         self._follow()
-        return view
+        return room
 
     def _arrived(self) -> Iterator[int]:
         for number, outcome in self._exchange.answered():
@@ -160,5 +163,5 @@ class _Parts:
         else:
             wanted = replace(self._wanted, etag=self._begun.etag or None)
             span = self._span(self._begun, number) if self._begun.size else None
-            call = partial(fetch, self._s3, wanted, span, self._views[number], broken)
+            call = partial(fetch, self._s3, wanted, span, self._rooms[number], broken)
         self._exchange.beside(number, call)

@@ -14,6 +14,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from s3private.places import Unwritable
+
 if TYPE_CHECKING:
     from s3private.exchange import Connection
 
@@ -23,7 +25,9 @@ Received = tuple["Connection", Exception | None]
 class Receiver:
     """`bell` is readable when there is something to `collect`. Only the thread that made it may call its methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: memoryview) -> None:
+        """scratch: for pieces on their way to a Sink."""
+        self._scratch = scratch
         self.bell, self._ring = socket.socketpair()
         self._wake, self._call = socket.socketpair()
         self.bell.setblocking(False)
@@ -80,11 +84,11 @@ class Receiver:
     def _receive(self, connection: Connection) -> None:
         try:
             connection.since = time.monotonic()
-            if connection.receive_body():
+            if connection.receive_body(self._scratch):
                 self._over(connection, None)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
-        except OSError as error:
+        except (OSError, Unwritable) as error:
             self._over(connection, error)
 
     def _over(self, connection: Connection, error: Exception | None) -> None:

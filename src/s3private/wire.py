@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from s3private.places import Room
 from s3private.signing import Headers, Keys, Signer, quote_path, quote_query
 from s3private.sockets import keep_alive_options
 
@@ -59,14 +60,14 @@ class Broken(NamedTuple):
     """No answer, or one that is not understood: ask boto3.
 
     status and fields are there (not 0 and empty) when an understood head of a 200 or 206 had come; then `received`
-    bytes of its body lie in `view`, which is of `body` or the caller's own, and only the rest need be asked for.
+    bytes of its body lie in `room`, which is of `body` or the caller's own, and only the rest need be asked for.
     """
 
     reason: str
     status: int = 0
     fields: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
-    view: memoryview = memoryview(b"")
+    room: Room = memoryview(b"")
     received: int = 0
 
 

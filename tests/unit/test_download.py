@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 import zlib
 from base64 import b64encode
+from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +33,7 @@ from s3private import (
     list_objects,
 )
 from s3private.checksums import joined_crc32
+from s3private.downloading import PART
 
 MIB = 1 << 20
 KILLED = """
@@ -50,7 +53,7 @@ def content(size: int, seed: int = 0) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-@pytest.mark.parametrize("size", [0, 1, 4 * MIB, 4 * MIB + 1, 21 * MIB + 5])
+@pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 5 * PART + 5])
 def test_a_file_holds_what_the_object_holds_and_nothing_lies_beside_it(
     origin: Origin, s3: Any, tmp_path: Path, size: int
 ) -> None:
@@ -63,12 +66,12 @@ def test_a_file_holds_what_the_object_holds_and_nothing_lies_beside_it(
 
 
 def test_a_download_that_was_killed_goes_on_where_it_was(origin: Origin, s3: Any, tmp_path: Path) -> None:
-    body = content(40 * MIB)
+    body = content(10 * PART)
     origin.put("b", "k", body)
     origin.route().save(tmp_path / "demo.route.json")
     journal = tmp_path / ".file.s3private.journal"
     # The parts from the fifth on do not come.
-    origin.fault = lambda request: Fault("stall", 0) if int(_first(request.fields)) >= 16 * MIB else None
+    origin.fault = lambda request: Fault("stall", 0) if int(_first(request.fields)) >= 4 * PART else None
     command = [sys.executable, "-c", KILLED, str(tmp_path / "demo.route.json"), str(tmp_path / "file")]
     with subprocess.Popen(command) as child:
         for _ in range(500):
@@ -81,9 +84,9 @@ def test_a_download_that_was_killed_goes_on_where_it_was(origin: Origin, s3: Any
     origin.fault = lambda request: None
     origin.requests.clear()
     done = download(s3, "s3://b/k", tmp_path / "file")
-    assert done.resumed == 16 * MIB
+    assert done.resumed == 4 * PART
     assert done.path.read_bytes() == body
-    assert {int(_first(request.fields)) for request in origin.requests} == {n * MIB for n in range(16, 40, 4)}
+    assert {int(_first(request.fields)) for request in origin.requests} == {n * PART for n in range(4, 10)}
     assert sorted(os.listdir(tmp_path)) == ["demo.route.json", "file"]
 
 
@@ -153,7 +156,54 @@ def test_the_checksum_of_a_resumed_file_is_of_all_its_parts(origin: Origin, s3: 
     origin.put("b", "k", body, **crc32(body))
     broken_off(origin, s3, tmp_path / "file")
     done = download(s3, "s3://b/k", tmp_path / "file")
-    assert (done.resumed, done.verified) == (4 * MIB, "CRC32")
+    assert (done.resumed, done.verified) == (PART, "CRC32")
+
+
+@pytest.mark.parametrize("lean", [True, False], ids=["own wire", "through boto3"])
+def test_a_disk_that_is_full_says_so_and_nothing_is_asked_again(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lean: bool
+) -> None:
+    session = boto3.Session("AKIAEXAMPLE000000000", "not-a-secret")
+    origin.put("b", "k", content(6 * PART))
+    write = os.pwrite
+
+    def full(file: int, piece: memoryview, position: int) -> int:
+        if position >= 2 * PART + MIB:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, piece, position)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        download(connect(origin.route(), session=session, lean=lean), "s3://b/k", tmp_path / "file", ahead=3)
+    assert caught.value.errno == errno.ENOSPC
+    asked = Counter(_first(request.fields) for request in origin.requests)
+    assert max(asked.values()) == 1
+
+
+@pytest.mark.parametrize("fault", ["cut", "truncate"])
+def test_a_part_that_breaks_off_goes_on_in_the_file_where_it_was(
+    origin: Origin, s3: Any, tmp_path: Path, fault: str
+) -> None:
+    body = content(3 * PART + 7)
+    origin.put("b", "k", body, **crc32(body))
+    origin.fault = lambda request: Fault(fault, MIB + 1) if _first(request.fields) == str(2 * PART) else None
+    done = download(s3, "s3://b/k", tmp_path / "file")
+    assert (done.path.read_bytes() == body, done.verified) == (True, "CRC32")
+    assert str(2 * PART + MIB + 1) in [_first(request.fields) for request in origin.requests]
+
+
+def test_a_part_that_was_not_the_one_asked_for_is_written_anew(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    body = content(3 * PART)
+    origin.put("b", "k", body, **crc32(body))
+    wrong = iter([f"bytes={PART}-{2 * PART - 1}"])
+
+    def another_part_once(request: Any) -> None:
+        if _first(request.fields) == str(2 * PART):
+            request.fields["range"] = next(wrong, request.fields["range"])
+
+    origin.before = another_part_once
+    done = download(s3, "s3://b/k", tmp_path / "file")
+    assert (done.path.read_bytes() == body, done.verified) == (True, "CRC32")
 
 
 def test_crcs_of_pieces_are_put_together_as_zlib_has_them_of_the_whole() -> None:
