@@ -13,10 +13,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import Item, wanted
+from s3private.asking import Item, Wanted, wanted
 from s3private.botocore_errors import as_ours
 from s3private.checksums import Checksum, stored_checksum
 from s3private.entries import ObjectEntry, ObjectVersion
+from s3private.errors import ReadError, S3PrivateError
+from s3private.listing import list_objects
 from s3private.reading import read_ranges
 
 if TYPE_CHECKING:
@@ -79,18 +81,17 @@ def described(s3: S3Client, object: Item, extra_args: Mapping[str, Any] | None =
 
 
 def headed(s3: S3Client, uri: str, extra_args: Mapping[str, Any] | None = None) -> tuple[ObjectEntry, Checksum | None]:
-    """The entry that a listing would have for `uri`, and its stored checksum where there is one of the whole."""
-    from botocore.exceptions import ClientError
+    """The entry that a listing would have for `uri`, and its stored checksum where there is one of the whole.
 
+    Raises ReadError; where it names no object but there are some below it, that says so.
+    """
     asked = wanted(uri, extra_args)
-    named = {"Bucket": asked.bucket, "Key": asked.key, **asked.arguments}
-    with as_ours(s3, asked.uri):
-        try:
-            found: Any = s3.head_object(ChecksumMode="ENABLED", **named)
-        except ClientError:
-            # The answer to a HEAD has no body, so a refusal says a number and no more. A GET says why.
-            s3.get_object(Range="bytes=0-0", **named)["Body"].close()
-            raise
+    try:
+        found = _head(s3, asked)
+    except ReadError as error:
+        if _is_prefix(s3, asked, error):
+            raise ReadError(f"{asked.uri} is no object but a prefix: write {asked.uri}/") from error
+        raise
     entry = ObjectEntry(
         bucket=asked.bucket,
         key=asked.key,
@@ -100,6 +101,30 @@ def headed(s3: S3Client, uri: str, extra_args: Mapping[str, Any] | None = None) 
         storage_class=found.get("StorageClass", "STANDARD"),
     )
     return entry, stored_checksum(found["ResponseMetadata"]["HTTPHeaders"])
+
+
+def _head(s3: S3Client, asked: Wanted) -> Any:
+    from botocore.exceptions import ClientError
+
+    named = {"Bucket": asked.bucket, "Key": asked.key, **asked.arguments}
+    with as_ours(s3, asked.uri):
+        try:
+            return s3.head_object(ChecksumMode="ENABLED", **named)
+        except ClientError:
+            # The answer to a HEAD has no body, so a refusal says a number and no more. A GET says why.
+            s3.get_object(Range="bytes=0-0", **named)["Body"].close()
+            raise
+
+
+def _is_prefix(s3: S3Client, asked: Wanted, error: ReadError) -> bool:
+    """Whether there are objects below a key that S3 says is not there: a slash is easily forgotten."""
+    said: Any = getattr(error.__cause__, "response", {})
+    if said.get("Error", {}).get("Code") != "NoSuchKey" or asked.key.endswith("/"):
+        return False
+    try:
+        return any(list_objects(s3, f"{asked.uri}/", glob=False, limit=1))
+    except S3PrivateError:
+        return False
 
 
 class ObjectFile(io.BufferedIOBase):

@@ -145,6 +145,7 @@ def test_a_summary_is_how_many_how_large_and_how_old(world: World, capsys: Captu
         (["list", "ROUTE", "s3://b/*", "--glob", "*"], 2, "in one place"),
         (["list", "ROUTE", "s3://b/", "--regex", "("], 2, "not a regular expression"),
         (["read", "ROUTE", "s3://b/none"], 1, "s3://b/none: NoSuchKey: The specified key"),
+        (["read", "ROUTE", "s3://b/2026"], 1, "s3://b/2026 is no object but a prefix: write s3://b/2026/"),
         (["read", "ROUTE", "s3://b/large.bin", "--min-size", "1"], 2, "is one object"),
         (["read", "ROUTE", "s3://b/large.bin", "--to", "-", "-o", "json"], 2, "no place for -o json"),
         (["read", "ROUTE", "s3://b/2026/", "--to", "/dev/null"], 2, "--to /dev/null is a file: give a directory"),

@@ -69,6 +69,17 @@ def test_an_object_that_is_not_there_is_said_in_s3s_words(origin: Origin, s3: An
     assert cause.response["Error"]["Code"] == "NoSuchKey"
 
 
+@pytest.mark.parametrize("read", [open_object, read_csv], ids=["open", "table"])
+def test_a_prefix_without_its_slash_is_said_with_what_to_write(
+    origin: Origin, s3: Any, read: Callable[[Any, str], object]
+) -> None:
+    origin.put("b", "2026/orders.csv", b"a,b\n1,2\n")
+    with pytest.raises(ReadError, match=r"^s3://b/2026 is no object but a prefix: write s3://b/2026/$"):
+        read(s3, "s3://b/2026")
+    with pytest.raises(ReadError, match=r"^s3://b/202: NoSuchKey"):
+        read(s3, "s3://b/202")
+
+
 @pytest.mark.parametrize("read", READS, ids=READ_IDS)
 def test_a_bucket_that_the_path_was_not_made_for_is_said_with_those_that_it_was(
     origin: Origin, s3: Any, read: Ask, tmp_path: Path
