@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config as BotocoreConfig
+from botocore.exceptions import BotoCoreError
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.clock import RealClock
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _RETRY_SECONDS = 120
 """How long the Databricks SDK asks again; its own 300 s would look like a hang."""
+_DISCOVERY_SECONDS = 20
+"""How long it asks a host what it is, while its settings are made: by a clock of its own, without a word."""
 _UNANSWERED = (DatabricksError, RequestException, TimeoutError)
 _RETRIES = BotocoreConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 
@@ -91,11 +95,13 @@ class Clients:
 
     @cached_property
     def ec2(self) -> EC2Client:
-        return self._data_account.client("ec2", region_name=self._config.region, config=_RETRIES)
+        with _aws_settings():
+            return self._data_account.client("ec2", region_name=self._config.region, config=_RETRIES)
 
     @cached_property
     def elbv2(self) -> ElasticLoadBalancingv2Client:
-        return self._data_account.client("elbv2", region_name=self._config.region, config=_RETRIES)
+        with _aws_settings():
+            return self._data_account.client("elbv2", region_name=self._config.region, config=_RETRIES)
 
     @cached_property
     def account(self) -> AccountClient:
@@ -137,22 +143,44 @@ class Clients:
 
     def _account(self, *, retry_seconds: int, clock: SdkClock) -> AccountClient:
         client_id, secret = self._login
-        return AccountClient(
-            config=DatabricksConfig(
-                host=account_host(self._config),
+        host = account_host(self._config)
+        try:
+            config = DatabricksConfig(
+                host=host,
                 account_id=self._config.databricks_account_id,
                 client_id=client_id,
                 client_secret=secret,
                 # Notebook-native auth would overwrite the host with the workspace's.
                 # https://github.com/databricks/databricks-sdk-py/issues/955
                 auth_type="oauth-m2m",
-                retry_timeout_seconds=retry_seconds,
-                http_timeout_seconds=60,
+                retry_timeout_seconds=min(retry_seconds, _DISCOVERY_SECONDS),
+                http_timeout_seconds=_DISCOVERY_SECONDS,
                 clock=clock,
                 product="s3private",
                 product_version="0.1.0",
             )
-        )
+        except (ValueError, *_UNANSWERED) as error:
+            # The SDK's own words are of an URL that it did not find out.
+            raise PlatformError(
+                f"{host} does not say how to sign in to a Databricks account: look at databricks.account_host, "
+                "DATABRICKS_HOST and the way there"
+            ) from error
+        return AccountClient(config=_patient(config, retry_seconds))
+
+
+@contextmanager
+def _aws_settings() -> Iterator[None]:
+    """What boto3 cannot make a client of is found before any call is made."""
+    try:
+        yield
+    except BotoCoreError as error:
+        raise ConfigError(f"{error}: look at AWS_PROFILE, the other AWS_ variables and ~/.aws") from error
+
+
+def _patient(config: DatabricksConfig, retry_seconds: int) -> DatabricksConfig:
+    """For the calls that come, once it is made."""
+    config.retry_timeout_seconds, config.http_timeout_seconds = retry_seconds, 60
+    return config
 
 
 def account_host(config: PathConfig) -> str:
@@ -171,17 +199,17 @@ def _workspace(config: PathConfig, waits: SdkClock) -> WorkspaceClient:
     """Signs in by itself on Databricks compute; elsewhere as the SDK's own settings say.
     https://databricks-sdk-py.readthedocs.io/en/latest/authentication.html"""
     try:
-        return WorkspaceClient(
-            config=DatabricksConfig(
-                host=config.workspace_host,
-                retry_timeout_seconds=_RETRY_SECONDS,
-                clock=waits,
-                product="s3private",
-                product_version="0.1.0",
-            )
+        settings = DatabricksConfig(
+            host=config.workspace_host,
+            retry_timeout_seconds=_DISCOVERY_SECONDS,
+            http_timeout_seconds=_DISCOVERY_SECONDS,
+            clock=waits,
+            product="s3private",
+            product_version="0.1.0",
         )
     except ValueError as error:
         raise ConfigError(f"no way into a Databricks workspace: {error}") from error
+    return WorkspaceClient(config=_patient(settings, _RETRY_SECONDS))
 
 
 def _secret(workspace: WorkspaceClient, scope: str, key: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.session import Session as BotocoreSession
+from botocore.loaders import Loader
 
 from s3private.errors import ConfigError
 
@@ -109,10 +109,10 @@ Rule = Callable[[Any], Any]
 
 
 def _partition(region: str) -> str | None:
-    session = BotocoreSession()
-    for partition in session.get_available_partitions():
-        if region in session.get_available_regions("s3", partition):
-            return partition
+    """Read from botocore's tables: a session would look at AWS_PROFILE, which is not this file's matter."""
+    for partition in Loader().load_data("endpoints")["partitions"]:
+        if region in partition["regions"] and region in partition["services"]["s3"]["endpoints"]:
+            return str(partition["partition"])
     return None
 
 

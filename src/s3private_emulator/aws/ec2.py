@@ -106,6 +106,9 @@ class Ec2(EndpointActions, ServiceActions, ConnectionActions, TagActions, EC2Res
             name = one["Name"]
             if name not in GROUP_FILTERS and not name.startswith("tag:"):
                 raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
+        for group_id in self._get_param("GroupIds", []):
+            if self.here.network.get_security_group_from_id(group_id) is None:
+                raise not_found("InvalidGroup.NotFound", "security group", group_id)
         return super().describe_security_groups()
 
     def delete_security_group(self) -> ActionResult:

@@ -16,6 +16,11 @@ def refused_code(aws: Site, group: str) -> str:
     return code_of(refused.value)
 
 
+def test_a_group_that_is_not_there_is_named_as_aws_names_it(aws: Site) -> None:
+    with pytest.raises(ClientError, match="The security group 'sg-0123456789abcdef0' does not exist"):
+        aws.ec2.describe_security_groups(GroupIds=["sg-0123456789abcdef0"])
+
+
 def test_a_group_on_an_endpoint_stays_until_the_endpoint_is_gone(aws: Site) -> None:
     aws.takes(Takes.ENDPOINT_DELETED, seconds=30)
     group = aws.group()

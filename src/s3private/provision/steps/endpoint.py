@@ -120,7 +120,7 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
     def find(self, found: Found) -> SecurityGroup | None:
         given = self.config.security_group_id
         if given:
-            groups = self.ec2.describe_security_groups(GroupIds=[given])["SecurityGroups"]
+            groups = self._given(given)
         else:
             # A VPC has one group of a name: the tag says whether it is ours.
             filters: list[FilterTypeDef] = [
@@ -142,6 +142,17 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
             return seen
         shut = self._shut(seen, subnets.cidrs)
         return replace(seen, notes=tuple(f"aws.security_group_id: {seen.id} {one}: add the rule" for one in shut))
+
+    def _given(self, given: str) -> list[SecurityGroupTypeDef]:
+        try:
+            groups = self.ec2.describe_security_groups(GroupIds=[given])["SecurityGroups"]
+        except ClientError as error:
+            if error_code(error) == "InvalidGroup.NotFound":
+                raise Conflict(f"aws.security_group_id: {self.refusal(error)}") from error
+            raise
+        if elsewhere := [g["VpcId"] for g in groups if g.get("VpcId") != self.config.vpc_id]:
+            raise Conflict(f"aws.security_group_id: {given} is in {elsewhere[0]}, not {self.config.vpc_id}")
+        return groups
 
     def _read(self, group: SecurityGroupTypeDef) -> SecurityGroup:
         name = group["GroupId"]

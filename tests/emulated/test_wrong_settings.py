@@ -1,0 +1,76 @@
+"""What a new operator gets wrong first is one line on standard error, with what to look at, and no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from emulated.ground import Ground
+from emulated.hand import Hand
+from s3private.cli import main
+
+
+def refused(ground: Ground, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code and the last line; nothing was written."""
+    capsys.readouterr()
+    mark = ground.emulator.log.mark()
+    code = main(["provision", str(ground.file)])
+    assert ground.emulator.log.writes(mark) == []
+    return code, capsys.readouterr().err.splitlines()[-1]
+
+
+def a_profile_that_is_not_there(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_PROFILE", "nobodys")
+
+
+def half_a_key(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("AWS_SECRET_ACCESS_KEY")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"), [(a_profile_that_is_not_there, "(nobodys)"), (half_a_key, "AWS_SECRET_ACCESS_KEY")]
+)
+def test_aws_settings_that_fit_nothing(
+    ground: Ground,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: Callable[[pytest.MonkeyPatch], None],
+    says: str,
+) -> None:
+    wrong(monkeypatch)
+    code, line = refused(ground, capsys)
+    assert code == 2
+    assert line.startswith("s3private: ")
+    assert says in line
+    assert line.endswith("look at AWS_PROFILE, the other AWS_ variables and ~/.aws")
+
+
+def test_an_account_console_that_does_not_answer(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("s3private.provision.clients._DISCOVERY_SECONDS", 1)
+    monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:1")
+    code, line = refused(ground, capsys)
+    assert code == 1
+    assert line.startswith(
+        "s3private: http://127.0.0.1:1 does not say how to sign in to a Databricks account: look at "
+    )
+
+
+def test_the_calls_are_given_more_patience_than_the_first_look(ground: Ground) -> None:
+    settings = ground.clients.account.config
+    assert (settings.retry_timeout_seconds, settings.http_timeout_seconds) == (120, 60)
+    assert ground.clients.account_once.config.retry_timeout_seconds == 1
+
+
+def test_a_security_group_that_is_not_there_or_is_elsewhere(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    ec2, vpc = Hand(ground.clients).ec2, ground.config.vpc_id
+    other = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    elsewhere = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=other)["GroupId"]
+    for group, says in (("sg-0123456789abcdef0", "does not exist"), (elsewhere, f"is in {other}, not {vpc}")):
+        ground.write(vpc_id=f'"{vpc}"\nsecurity_group_id = "{group}"')
+        code, line = refused(ground, capsys)
+        assert code == 2
+        assert line.startswith("s3private: aws.security_group_id: ")
+        assert says in line
