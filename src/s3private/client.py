@@ -85,8 +85,8 @@ def connect(
     False sends everything through boto3.
 
     Raises RouteError when the Route cannot be read or its service credential cannot be had here, PlatformError where
-    Databricks refuses that credential. Its calls raise OutsideRoute for another host, and botocore's own errors
-    otherwise.
+    Databricks refuses that credential. Its calls raise OutsideRoute for another host, PlatformError where the role
+    cannot be assumed, and botocore's own errors otherwise.
     Path style: `bucket.vpce-…` serves every bucket in it; virtual style would make another host.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html
     """
@@ -110,7 +110,8 @@ def connect(
     if external_id and not role_arn:
         raise RouteError("external_id is what a role's trust policy asks for: give connect the role_arn too")
     if role_arn:
-        session = assumed_role_session(session, role_arn, external_id, f"s3private-{chosen.path}", chosen.region)
+        name = f"s3private-{chosen.path}"
+        session = assumed_role_session(session, role_arn, external_id, name, chosen.region, in_one_line=True)
     options: dict[str, Any] = {
         "signature_version": "s3v4",
         "s3": {"addressing_style": "path"},

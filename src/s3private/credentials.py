@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from s3private.errors import PlatformError, RouteError
@@ -75,12 +76,19 @@ def refused_credential(name: str, said: str) -> PlatformError:
 
 
 def assumed_role_session(
-    base: boto3.Session, role_arn: str, external_id: str | None, session_name: str, region: str
+    base: boto3.Session,
+    role_arn: str,
+    external_id: str | None,
+    session_name: str,
+    region: str,
+    *,
+    in_one_line: bool = False,
 ) -> boto3.Session:
     """A session of `role_arn`, assumed with `base`'s credentials at the first request and again before it runs out.
 
     external_id: what the role's trust policy asks for, or None. session_name: seen in CloudTrail. region: whose STS
-    host is asked; botocore before 1.40 would ask the global one. Raises RouteError when `base` has no credentials.
+    host is asked; botocore before 1.40 would ask the global one. in_one_line: whether requests raise a PlatformError
+    where STS refuses or is not reached, rather than botocore's error. Raises RouteError when `base` has no credentials.
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
     from botocore.config import Config
@@ -104,7 +112,26 @@ def assumed_role_session(
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=sts_client, source_credentials=source, role_arn=role_arn, extra_args=asked
     )
-    return refreshing_session(fetcher.fetch_credentials, "assume-role", region)
+    fetch = fetcher.fetch_credentials
+    return refreshing_session(partial(_assumed, fetch, role_arn) if in_one_line else fetch, "assume-role", region)
+
+
+def _assumed(fetch: Callable[[], Mapping[str, str]], role_arn: str) -> Mapping[str, str]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return fetch()
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        raise PlatformError(
+            f"role {role_arn} cannot be assumed: {said.get('Code')}: {said.get('Message')}. "
+            "Its trust policy must let in who asks, with the external id that it names"
+        ) from error
+    except BotoCoreError as error:
+        raise PlatformError(
+            f"role {role_arn} cannot be assumed: {' '.join(str(error).split())}. STS is not on the private path: "
+            "name a Unity Catalog service credential of that role, whose keys come from Databricks"
+        ) from error
 
 
 def refreshing_session(fetch: Callable[[], Mapping[str, str]], method: str, region: str) -> boto3.Session:

@@ -15,8 +15,10 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.exceptions import EndpointConnectionError
 from botocore.session import Session as BotocoreSession
 
+from s3private import Route, connect, list_objects, open_object, read_object, read_objects
 from s3private.cli import main
 from s3private.credentials import assumed_role_session, base_session, dbutils, refreshing_session
 from s3private.errors import PlatformError, RouteError
@@ -240,6 +242,53 @@ def test_a_configured_sts_endpoint_is_respected(monkeypatch: pytest.MonkeyPatch,
 def test_a_role_without_anything_to_assume_it_with_is_refused() -> None:
     with pytest.raises(RouteError, match=f"no AWS credentials to assume {ROLE} with"):
         assumed_role_session(boto3.Session(botocore_session=_empty()), ROLE, None, "s3private-demo", "eu-west-1")
+
+
+def sts_says(session: boto3.Session, answer: Callable[[AWSPreparedRequest], AWSResponse]) -> boto3.Session:
+    events: Any = session.events
+    events.register("before-send.sts.AssumeRole", lambda request, **_event: answer(request))
+    return session
+
+
+def refused_by_sts(request: AWSPreparedRequest) -> AWSResponse:
+    body = BytesIO(b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>")
+    return AWSResponse(str(request.url), 403, HTTPHeaders(), SimpleNamespace(stream=lambda: body))
+
+
+def sts_is_not_there(request: AWSPreparedRequest) -> AWSResponse:
+    raise EndpointConnectionError(endpoint_url=request.url)
+
+
+@pytest.mark.parametrize("lean", [True, False], ids=["own wire", "boto3 alone"])
+@pytest.mark.parametrize(
+    ("sts", "said"),
+    [
+        (refused_by_sts, "AccessDenied: not you. Its trust policy must let in who asks"),
+        (
+            sts_is_not_there,
+            "Could not connect .* STS is not on the private path: name a Unity Catalog service credential",
+        ),
+    ],
+)
+def test_a_role_that_cannot_be_assumed_is_one_error_of_every_call(
+    monkeypatch: pytest.MonkeyPatch, lean: bool, sts: Callable[[AWSPreparedRequest], AWSResponse], said: str
+) -> None:
+    """And not one of S3's, which was not asked: it would have the reader look at the bucket."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
+    route = Route(
+        path="demo", region="eu-west-1", endpoint_url="https://localhost:1", vpc_endpoint_id="", buckets=("b",)
+    )
+    s3 = connect(route, session=sts_says(base(), sts), role_arn=ROLE, lean=lean)
+    asks: list[Callable[[], object]] = [
+        lambda: read_object(s3, "s3://other/k"),
+        lambda: list(read_objects(s3, ["s3://other/k"], on_error=lambda uri, error: None)),
+        lambda: list(list_objects(s3, "s3://other/")),
+        lambda: open_object(s3, "s3://other/k"),
+        lambda: s3.get_object(Bucket="other", Key="k"),
+    ]
+    for ask in asks:
+        with pytest.raises(PlatformError, match=f"^role {ROLE} cannot be assumed: {said}"):
+            ask()
 
 
 def _empty() -> BotocoreSession:
