@@ -66,8 +66,11 @@ def read_objects(
     extra_args: see `read_object`. on_error: called with the URI and the error of an object that cannot be read, which
     is then left out; default: raise it.
 
-    Memory: at most memory + the largest object, and while boto3 is asked again up to 8 objects more; 4 * workers
-    objects ahead of the reader. Raises Refused for a wrong URI, ReadError naming the URI when S3 refuses one.
+    Memory: at most memory (or the largest object, where that is more) + the largest object, the one handed out last
+    included; while boto3 is asked again up to 8 objects more. Of bodies up to 32 MiB the C library may keep as much as two of the largest after they were
+    freed. At most 4 * workers objects are ahead of the reader.
+    https://man7.org/linux/man-pages/man3/mallopt.3.html
+    Raises Refused for a wrong URI, ReadError naming the URI when S3 refuses one.
     """
     if isinstance(objects, str | ObjectEntry | ObjectVersion):
         raise Refused(f"read_objects reads many: give a list, read_objects(s3, [{objects!r}]), or use read_object")
@@ -258,13 +261,13 @@ class _Many:
         self._ready: dict[int, ObjectBody | ReadError] = {}
 
     def read(self) -> Iterator[ObjectBody]:
-        turn = 0
+        turn = in_hand = 0
         with self._exchange as exchange:
             while True:
                 self._follow()
                 if not self._wanted:
                     return
-                exchange.first = turn
+                exchange.first = next(iter(self._wanted))
                 for number, outcome in exchange.answered():
                     self._take(number, outcome)
                 self._follow()
@@ -273,10 +276,13 @@ class _Many:
                     number = turn if self._ordered else next(iter(self._ready))
                     result, asked = self._ready.pop(number), self._wanted.pop(number)
                     self._expected -= self._sizes.pop(number)
-                    exchange.released(self._held.pop(number))
+                    # The reader has that one until it takes the next.
+                    exchange.released(in_hand)
+                    in_hand = self._held.pop(number)
                     turn += 1
                     if isinstance(result, ObjectBody):
                         yield result
+                        del result
                     elif self._on_error is None:
                         raise result
                     else:

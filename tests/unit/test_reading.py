@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,12 +24,14 @@ from s3private import (
     ReadError,
     Refused,
     connect,
+    exchange,
     read_object,
     read_objects,
     read_range,
     read_ranges,
     stream_object,
 )
+from s3private.fresh import fresh_bytes
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 MIB = 1 << 20
@@ -267,13 +270,35 @@ def test_versions_customer_keys_and_requester_pays(origin: Origin, s3: Any) -> N
         read_object(s3, "s3://b/p", extra_args={"Bucket": "other"})
 
 
-def test_no_more_than_the_memory_that_was_given_is_taken(origin: Origin, s3: Any) -> None:
-    """64 objects of 1 MiB through 8 MiB: whatever comes first waits until it is handed out."""
-    bodies = [content(MIB, number) for number in range(64)]
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("memory", [1, 4 * MIB])
+def test_no_more_than_the_memory_that_was_given_is_taken(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, ordered: bool, memory: int
+) -> None:
+    """What the reader has in hand until it takes the next one is counted, too."""
+    s3 = connect(origin.route(), session=boto3.Session("AKIAEXAMPLE000000000", "not-a-secret", "token-1"))
+    bodies = [content(MIB, number) for number in range(32)]
     for number, body in enumerate(bodies):
         origin.put("b", f"k{number}", body)
-    reading = read_objects(s3, [f"s3://b/k{number}" for number in range(64)], memory=8 * MIB, workers=16)
-    assert [each.body for each in reading] == bodies
+    # Those that come late find the room taken by what comes after them.
+    origin.before = lambda request: time.sleep(0.03) if request.key.endswith(("5", "0")) else None
+    made, handed, most = 0, 0, 0
+
+    def fresh(length: int) -> tuple[bytes, memoryview]:
+        nonlocal made, most
+        made += 1
+        most = max(most, made - max(0, handed - 1))
+        return fresh_bytes(length)
+
+    monkeypatch.setattr(exchange, "fresh_bytes", fresh)
+    uris = [f"s3://b/k{number}" for number in range(32)]
+    found = {}
+    for read in read_objects(s3, uris, memory=memory, workers=16, ordered=ordered):
+        handed += 1
+        found[read.uri] = read.body
+    assert found == dict(zip(uris, bodies, strict=True))
+    assert not ordered or list(found) == uris
+    assert most * MIB <= max(memory, MIB) + MIB
 
 
 def test_no_more_objects_are_asked_for_than_four_a_worker(origin: Origin, s3: Any) -> None:
