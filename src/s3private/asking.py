@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import md5
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3private.botocore_errors import as_ours
 from s3private.buckets import refuse_elsewhere
@@ -41,8 +41,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _ALLOWED = {*_FIELDS, "VersionId"}
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """An object to read. etag: as it must be, with its quotes, or None. arguments: of boto3's `get_object`."""
 
     bucket: str
@@ -78,8 +77,8 @@ Item = str | ObjectEntry | ObjectVersion
 
 def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
     """What `item` asks for. Raises Refused; OutsideRoute for a bucket that the path cannot serve."""
-    arguments = dict(extra_args or {})
-    if unknown := sorted(set(arguments) - _ALLOWED):
+    arguments = dict(extra_args) if extra_args else {}
+    if unknown := arguments and sorted(set(arguments) - _ALLOWED):
         raise Refused(f"extra_args has {unknown[0]!r}, which is not one of {', '.join(sorted(_ALLOWED))}")
     etag = None
     if isinstance(item, ObjectVersion):
@@ -93,6 +92,10 @@ def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
         if not key:
             raise Refused(f"{item!r} names no object (write s3://bucket/key)")
     refuse_elsewhere(bucket)
+    return Wanted(bucket, key, etag, arguments, _headers(arguments) if arguments else ())
+
+
+def _headers(arguments: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     given = {name: value for name, value in arguments.items() if name in _FIELDS}
     if "SSECustomerKey" in given:
         # As botocore does: the key goes encoded, with its MD5. https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
@@ -100,7 +103,7 @@ def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
         plain = plain.encode() if isinstance(plain, str) else bytes(plain)
         given["SSECustomerKey"] = b64encode(plain).decode()
         given.setdefault("SSECustomerKeyMD5", b64encode(md5(plain, usedforsecurity=False).digest()).decode())
-    return Wanted(bucket, key, etag, arguments, tuple((_FIELDS[name], str(value)) for name, value in given.items()))
+    return tuple((_FIELDS[name], str(value)) for name, value in given.items())
 
 
 def fetch(

@@ -165,7 +165,8 @@ class Exchange:
     def __init__(self, wire: Wire | None, *, sockets: int = SOCKETS, memory: int | None = None) -> None:
         self._lean = wire
         self._now = wire.now if wire is not None else time.monotonic
-        self._limit = sockets
+        self._limit = self._most = sockets
+        self._answers = 0
         self._memory = memory
         self._held = 0
         self.first: Any = None
@@ -292,7 +293,7 @@ class Exchange:
 
     def _give_up(self, error: Exception) -> None:
         """One could not be opened: make do with those that are; with none, nothing more is asked here."""
-        self._limit = max(1, len(self._open))
+        self._limit = self._most = max(1, len(self._open))
         if not self._open:
             self._done += [(asked.tag, Broken(_said(error))) for asked in self._queue]
             self._queue.clear()
@@ -423,7 +424,9 @@ class Exchange:
         if head.status in (400, 401, 403):
             self._wire.forget_keys()
         if head.status == 503:
-            self._limit = max(4, self._limit // 2)
+            # As TCP does with its window: half as many at once, and one more for each round that goes well.
+            self._limit = min(self._most, max(4, self._limit // 2))
+            self._answers = 0
         if head.status not in (200, 206):
             raise BadAnswer(f"status {head.status}")
         if head.length is None and head.fields.get("transfer-encoding", "").lower() != "chunked":
@@ -523,6 +526,7 @@ class Exchange:
                 own = connection.room if asked.into is None else None
                 body = filled(connection.body, own) if isinstance(own, memoryview) else b""
         self._done.append((asked.tag, Answer(answer.status, answer.fields, body, length)))
+        self._widen()
         connection.forget()
         connection.served += 1
         if connection.served == 1 and connection.sock is not None:
@@ -536,6 +540,14 @@ class Exchange:
         else:
             self._idle.append(connection)
         return True
+
+    def _widen(self) -> None:
+        if self._limit == self._most:
+            return
+        self._answers += 1
+        if self._answers >= self._limit:
+            self._limit += 1
+            self._answers = 0
 
     def _fail(self, connection: Connection, error: Exception) -> None:
         asked, opening = connection.asked, connection.state in (_CONNECTING, _SHAKING)

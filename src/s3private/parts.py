@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -161,7 +161,7 @@ class _Parts(Generic[R]):
         if self._begun is None:
             call = partial(fetch, self._s3, self._wanted, None, self._first)
         else:
-            wanted = replace(self._wanted, etag=self._begun.etag or None)
+            wanted = self._wanted._replace(etag=self._begun.etag or None)
             span = self._span(self._begun, number) if self._begun.size else None
             call = partial(fetch, self._s3, wanted, span, self._rooms[number], broken)
         self._exchange.beside(number, call)

@@ -67,8 +67,8 @@ def read_objects(
     is then left out; default: raise it.
 
     Memory: at most memory (or the largest object, where that is more) + the largest object, the one handed out last
-    included; while boto3 is asked again up to 8 objects more. Of bodies up to 32 MiB the C library may keep as much as two of the largest after they were
-    freed. At most 4 * workers objects are ahead of the reader.
+    included; while boto3 is asked again up to 8 objects more. Of bodies up to 32 MiB the C library may keep as much as
+    two of the largest after they were freed. At most 4 * workers objects are ahead of the reader.
     https://man7.org/linux/man-pages/man3/mallopt.3.html
     Raises Refused for a wrong URI, ReadError naming the URI when S3 refuses one.
     """
@@ -211,7 +211,7 @@ def read_ranges(
     """
     asked = wanted(object, extra_args)
     if etag:
-        asked = Wanted(asked.bucket, asked.key, etag, asked.arguments, asked.headers)
+        asked = asked._replace(etag=etag)
     wanted_ranges = list(ranges)
     for start, length in wanted_ranges:
         if start < 0 or length < 1:

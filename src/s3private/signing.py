@@ -6,15 +6,19 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 from __future__ import annotations
 
 import hmac
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-Headers = Iterable[tuple[str, str]]
+# What no encoding changes: most keys.
+_PLAIN = re.compile("[A-Za-z0-9_.~/-]*")
+
+Headers = Collection[tuple[str, str]]
 
 
 class Keys(Protocol):
@@ -30,11 +34,15 @@ class Keys(Protocol):
 
 def quote_path(bucket: str, key: str) -> str:
     """`/bucket/key` as botocore writes it into a URL, and as S3 signs it: encoded once, never normalised."""
+    if "/" not in bucket and _PLAIN.fullmatch(path := f"/{bucket}/{key}"):
+        return path
     return f"/{quote(bucket, safe='')}/{quote(key, safe='/~')}"
 
 
 def quote_query(parameters: Headers) -> str:
     """The canonical query string: encoded, then sorted."""
+    if not parameters:
+        return ""
     return "&".join(
         f"{name}={value}"
         for name, value in sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 import boto3
@@ -65,6 +66,22 @@ def test_a_broken_answer_is_broken_and_says_why(origin: Origin, wire: Wire, kind
     assert broken.reason
     if kind in ("truncate", "cut", "stall"):
         assert (broken.status, broken.received, broken.body[:20_000]) == (200, 20_000, b"x" * 20_000)
+
+
+def test_after_slow_down_there_are_fewer_sockets_and_then_more_again(origin: Origin, wire: Wire) -> None:
+    origin.put("b", "k", b"x")
+    origin.before = lambda request: time.sleep(0.005)
+    origin.fault = lambda request: Fault("slow down") if 40 <= request.number < 60 else None
+    gets = ((number, object_get("b", "k")) for number in range(600))
+    outcomes = [outcome for _, outcome in get_many(wire, gets, sockets=16)]
+    assert sum(isinstance(outcome, Broken) for outcome in outcomes) == 20
+
+    def sockets(first: int, last: int) -> int:
+        return len({request.connection for request in origin.requests[first:last]})
+
+    assert sockets(10, 40) > 8
+    assert sockets(70, 90) < 8
+    assert sockets(500, 600) > 12
 
 
 def test_what_is_not_found_is_for_boto3_to_say(wire: Wire) -> None:
