@@ -6,7 +6,7 @@ pyarrow and pandas are not needed for anything else, so they are extras.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +51,10 @@ def arrow_table(schema: pyarrow.Schema, batches: Iterator[pyarrow.RecordBatch]) 
     return _extra("pyarrow", "arrow").Table.from_batches(batches, schema)
 
 
-def pandas_frame(bucket: str, pages: Iterator[Page]) -> pandas.DataFrame:
-    """Raises Refused where pandas is not installed."""
+def pandas_frame(bucket: str, pages: Callable[[], Iterator[Page]]) -> pandas.DataFrame:
+    """pages: called once it is known that a frame can be made. Raises Refused where pandas is not installed."""
     frames = _extra("pandas", "pandas")
-    kept = list(pages)
+    kept = list(pages())
 
     def column(name: str) -> list[str]:
         return list(chain.from_iterable(getattr(page, name) for page in kept))

@@ -40,16 +40,19 @@ class Listing(Iterator[ObjectEntry]):
         self._bucket = bucket
         self._uri = uri
         self._pages = pages
+        self._begun = False
         self._entries = chain.from_iterable(page.entries(bucket) for page in pages)
 
     def __repr__(self) -> str:
         return f"<Listing of {self._uri}, a stream: loop over it once, or call to_pandas() or to_arrow()>"
 
     def __iter__(self) -> Iterator[ObjectEntry]:
+        self._begun = True
         # Not self: a loop then costs no call of a Python function for each object.
         return self._entries
 
     def __next__(self) -> ObjectEntry:
+        self._begun = True
         return next(self._entries)
 
     def __enter__(self) -> Self:
@@ -62,6 +65,7 @@ class Listing(Iterator[ObjectEntry]):
 
     def close(self) -> None:
         """Ask for no more, and take nothing more in."""
+        self._begun = True
         close: Any = getattr(self._pages, "close", None)
         if close is not None:
             close()
@@ -70,25 +74,33 @@ class Listing(Iterator[ObjectEntry]):
     def arrow_batches(self) -> Iterator[pyarrow.RecordBatch]:
         """A record batch for each page, as it arrives, with the columns of ObjectEntry. Memory: that of the listing.
 
-        Raises Refused where pyarrow is not installed.
+        Raises Refused where pyarrow is not installed, or where the listing was gone through already.
         """
         from s3private.columns import arrow_batch, arrow_schema
 
         schema = arrow_schema()
-        return (arrow_batch(schema, self._bucket, page) for page in self._pages)
+        pages = self._all()
+        return (arrow_batch(schema, self._bucket, page) for page in pages)
 
     def to_arrow(self) -> pyarrow.Table:
-        """All of it as a pyarrow Table. Raises Refused where pyarrow is not installed."""
+        """All of it as a pyarrow Table. Raises Refused as `arrow_batches` does."""
         from s3private.columns import arrow_schema, arrow_table
 
         return arrow_table(arrow_schema(), self.arrow_batches())
 
     def to_pandas(self) -> pandas.DataFrame:
         """All of it as a DataFrame; last_modified with UTC as its time zone. Raises Refused where pandas is not
-        installed."""
+        installed, or where the listing was gone through already."""
         from s3private.columns import pandas_frame
 
-        return pandas_frame(self._bucket, self._pages)
+        return pandas_frame(self._bucket, self._all)
+
+    def _all(self) -> Iterator[Page]:
+        """The pages, which are handed out once: a table of what was left would look like all of it."""
+        if self._begun:
+            raise Refused(f"{self._uri}: this listing was gone through already, or in part: call list_objects again")
+        self._begun = True
+        return self._pages
 
 
 def list_objects(

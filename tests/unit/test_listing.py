@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,6 +106,24 @@ def test_what_s3_refuses_is_an_error_with_botocores_own_behind_it(lists: Lists, 
         list(list_objects(client(lists), "s3://sales-records/"))
     assert isinstance(refused.value.__cause__, ClientError)
     assert refused.value.__cause__.response["Error"]["Code"] == code
+
+
+def test_a_table_of_a_listing_that_was_gone_through_is_refused_and_not_short(lists: Lists) -> None:
+    s3 = client(lists)
+    gone: list[Callable[[Any], object]] = [
+        next,
+        list,
+        iter,
+        lambda listing: listing.to_arrow(),
+        lambda listing: listing.close(),
+    ]
+    tables: list[Callable[[Any], object]] = [lambda listing: listing.to_arrow(), lambda listing: listing.to_pandas()]
+    for go in gone:
+        for table in tables:
+            listing = list_objects(s3, "s3://sales-records/")
+            go(listing)
+            with pytest.raises(Refused, match="gone through already, or in part: call list_objects again"):
+                table(listing)
 
 
 def test_a_list_that_is_cut_short_is_an_error_and_not_a_short_list(lists: Lists) -> None:
