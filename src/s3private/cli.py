@@ -69,7 +69,13 @@ def parser() -> argparse.ArgumentParser:
     for verb in (plan, provision, maintain, destroy):
         verb.set_defaults(only="targets" if verb is maintain else None, dry_run=False)
         verb.add_argument("file", help="the path file, such as paths/demo.toml")
-        verb.add_argument("-o", "--output", choices=("table", "json"), default="table")
+        verb.add_argument(
+            "-o",
+            "--output",
+            choices=("table", "json"),
+            default="table",
+            help="for people, or one document for programs",
+        )
         verb.add_argument(
             "--secret-scope",
             metavar="SCOPE",
@@ -97,8 +103,16 @@ def parser() -> argparse.ArgumentParser:
             "--handover", metavar="FILE", type=Path, help="what the two sides tell each other: written and read here"
         )
     for verb in (provision, maintain, destroy):
-        verb.add_argument("--timeout", type=duration, default=3600.0, help="how long to wait in all (default 60m)")
-        verb.add_argument("--poll", type=duration, default=10.0, help="time between two looks (default 10s)")
+        verb.add_argument(
+            "--timeout",
+            type=duration,
+            default=3600.0,
+            metavar="TIME",
+            help="how long to wait in all: 90s, 45m or 2h (default 60m)",
+        )
+        verb.add_argument(
+            "--poll", type=duration, default=10.0, metavar="TIME", help="time between two looks (default 10s)"
+        )
     cli_objects.add_verbs(verbs)
     verify = verbs.add_parser("verify", help="use the path once from here, and say what that proves")
     verify.add_argument("route", help="the Route's file, as provision wrote it")

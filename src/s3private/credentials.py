@@ -68,9 +68,9 @@ def vended_on_compute(service_credential: str) -> BotocoreSession | None:
 def refused_credential(name: str, said: str) -> PlatformError:
     """The first line of what Databricks said, which may be followed by a stack of its own, and what to do.
     https://docs.databricks.com/aws/en/connect/unity-catalog/cloud-services/manage-service-credentials"""
-    first = next((line.strip() for line in said.splitlines() if line.strip()), "no reason given")
+    first = next((line.strip() for line in said.splitlines() if line.strip()), "no reason given")[:300].rstrip(".")
     return PlatformError(
-        f"service credential {name}: {first[:300]}. SHOW SERVICE CREDENTIALS says whether it is there; who runs this "
+        f"service credential {name}: {first}. SHOW SERVICE CREDENTIALS says whether it is there; who runs this "
         f"needs GRANT ACCESS ON SERVICE CREDENTIAL `{name}` TO `<user, group or application id>`"
     )
 

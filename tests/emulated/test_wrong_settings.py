@@ -58,6 +58,16 @@ def test_an_account_console_that_does_not_answer(
     )
 
 
+@pytest.mark.parametrize("place", ["a-file/demo.route.json", "a-directory.json"])
+def test_a_place_where_no_route_can_be_written(ground: Ground, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    (ground.directory / "a-file").write_text("", encoding="utf-8")
+    (ground.directory / "a-directory.json").mkdir()
+    ground.write(file=f'"{ground.directory / place}"')
+    code, line = refused(ground, capsys)
+    assert code == 2
+    assert line == f"s3private: route.file: {ground.directory / place} cannot be written: choose another place"
+
+
 def test_the_calls_are_given_more_patience_than_the_first_look(ground: Ground) -> None:
     settings = ground.clients.account.config
     assert (settings.retry_timeout_seconds, settings.http_timeout_seconds) == (120, 60)

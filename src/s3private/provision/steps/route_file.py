@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class RouteFile(Resource):
 class WrittenRoute(Step[RouteFile]):
     kind = RouteFile
     title = "route"
+    refusals = (OSError,)
 
     def __init__(self, config: PathConfig, clients: Clients) -> None:
         self.config = config
@@ -47,6 +49,8 @@ class WrittenRoute(Step[RouteFile]):
                 f"route.file: {self.file} is a volume, and volumes are mounted on Databricks compute only: "
                 "run this as a job, or name a local file"
             )
+        if self._unwritable():
+            raise Conflict(f"route.file: {self.file} cannot be written: choose another place")
         if not self.file.exists():
             return None
         try:
@@ -56,6 +60,13 @@ class WrittenRoute(Step[RouteFile]):
         if route.path != self.config.name:
             raise Conflict(f"route.file: {self.file} holds the route of path {route.path}: choose another file")
         return RouteFile(id=str(self.file), detail=route.endpoint_url, route=route)
+
+    def _unwritable(self) -> bool:
+        """Known now rather than after all the rest was made. A volume's own answer is not to be relied on."""
+        if _VOLUMES in self.file.parents:
+            return False
+        directory = next(parent for parent in self.file.absolute().parents if parent.exists())
+        return self.file.is_dir() or not directory.is_dir() or not os.access(directory, os.W_OK)
 
     def create(self, found: Found) -> None:
         self.wanted(found).save(self.file)
