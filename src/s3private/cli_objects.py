@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from s3private.cli_rows import OUTPUTS, Progress, Rows, nice_size, nice_time, shown
+from s3private.cli_rows import OUTPUTS, Progress, Rows, counted, nice_size, nice_time, shown
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import Refused, S3PrivateError
 from s3private.filters import glob_pattern, has_wildcards
@@ -159,7 +159,7 @@ class _Totals:
 
 
 def _said(objects: int, size: int) -> str:
-    return f"{objects:,} object{'' if objects == 1 else 's'}, {nice_size(size)}"
+    return f"{counted(objects, 'object')}, {nice_size(size)}"
 
 
 def _list(s3: S3Client, arguments: argparse.Namespace) -> None:
@@ -304,11 +304,12 @@ def _only_read(
     s3: S3Client, found: Iterator[ObjectEntry], arguments: argparse.Namespace, payer: dict[str, Any], total: int | None
 ) -> None:
     rows = Rows(arguments.output, ("uri", "size", "etag", "verified"), [9, -10, 0])
-    progress, objects, size = Progress(not sys.stdout.isatty(), total), 0, 0
+    progress, objects, size = Progress(True, total), 0, 0
     try:
         for piece in _pieces(s3, found, payer):
             objects, size = objects + piece.last, size + len(piece.body)
             if piece.last:
+                progress.end()
                 cells = [nice_size(piece.size), piece.verified or "-", shown(piece.uri)]
                 rows.row([piece.uri, piece.size, piece.etag, piece.verified], cells)
             progress.at(objects, size, "read")
@@ -323,22 +324,28 @@ def _to_files(
     from s3private.downloading import Downloaded, download_prefix
 
     rows = Rows(arguments.output, ("uri", "path", "size", "etag", "verified"), [9, -10, 0])
-    progress, files, size = Progress(not sys.stdout.isatty(), total), 0, 0
+    progress, files, size = Progress(True, total), 0, 0
+
+    def came(more: int) -> None:
+        nonlocal size
+        size += more
+        progress.at(files, size, "read")
 
     def written(each: Downloaded) -> None:
-        nonlocal files, size
-        files, size = files + 1, size + each.size
+        nonlocal files
+        files += 1
+        progress.end()
         cells = [nice_size(each.size), each.verified or "-", shown(str(each.path))]
         rows.row([each.uri, str(each.path), each.size, each.etag, each.verified], cells)
-        progress.at(files, size, "read")
 
     bucket, key = split_uri(arguments.uri)
     above = re.split(r"[*?]", key)[0].rpartition("/")[0]
     prefix = f"s3://{bucket}/{above}/" if above else f"s3://{bucket}/"
     try:
-        done = download_prefix(s3, prefix, Path(arguments.to), entries=found, extra_args=payer, on_file=written)
+        to = Path(arguments.to)
+        done = download_prefix(s3, prefix, to, entries=found, extra_args=payer, on_file=written, on_bytes=came)
     finally:
         progress.end()
     there = f", {done.skipped:,} there already" if done.skipped else ""
-    said = f"{done.files:,} file{'' if done.files == 1 else 's'}, {nice_size(done.size)}{there}"
+    said = f"{counted(done.files, 'file')}, {nice_size(done.size)}{there}"
     rows.totals({"count": done.files, "bytes": done.size, "skipped": done.skipped}, said)

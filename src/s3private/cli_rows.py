@@ -23,6 +23,11 @@ def nice_size(size: float) -> str:
     return f"{size:.0f} {unit}" if unit == "B" or size >= 9.95 else f"{size:.1f} {unit}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 object`, `2,000 objects`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def nice_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
@@ -92,7 +97,7 @@ class Progress:
         if not self._wanted or now - self._looked < _BETWEEN_LOOKS:
             return
         self._looked = now
-        line = f"{verb} {objects:,} objects, {nice_size(size)}, {nice_size(size / (now - self._began))}/s"
+        line = f"{verb} {counted(objects, 'object')}, {nice_size(size)}, {nice_size(size / (now - self._began))}/s"
         if self._total:
             done = min(1.0, size / self._total)
             line = f"[{'#' * int(24 * done):24}] {done:4.0%}  {line}"

@@ -73,12 +73,14 @@ def download(
     *,
     ahead: int = AHEAD,
     extra_args: Mapping[str, Any] | None = None,
+    on_bytes: Callable[[int], object] | None = None,
 ) -> Downloaded:
     """The object as `file` (or in the directory `file`, under the last part of its key), replaced at once and whole.
 
     Killed, it goes on where it was when called again; an object that was replaced since then is begun anew.
     On volumes, which are only written from front to back, it is gathered in the temporary directory first.
     ahead: parts of 8 MiB at once. extra_args: see `read_object`. A stored checksum is verified over the whole file.
+    on_bytes: called, as boto3's Callback is, with how many bytes more are there; first with those of an earlier run.
 
     Memory: two pieces of 512 KiB, and while boto3 is asked again 256 KiB for each of its 8 threads.
     Raises ObjectChanged when it is replaced meanwhile, ChecksumMismatch, ReadError when S3 refuses it, Refused when
@@ -93,12 +95,12 @@ def download(
         found = _Journal.read(staging.journal, asked)
         if found is not None and found.done:
             try:
-                return _download(s3, asked, target, staging, found, ahead)
+                return _download(s3, asked, target, staging, found, ahead, on_bytes)
             except ObjectChanged:
                 if asked.etag:
                     raise
                 # Replaced since the earlier run: what that one had is of no use.
-        return _download(s3, asked, target, staging, None, ahead)
+        return _download(s3, asked, target, staging, None, ahead, on_bytes)
 
 
 def download_prefix(
@@ -110,13 +112,14 @@ def download_prefix(
     workers: int | None = None,
     extra_args: Mapping[str, Any] | None = None,
     on_file: Callable[[Downloaded], object] | None = None,
+    on_bytes: Callable[[int], object] | None = None,
 ) -> DownloadedPrefix:
     """Every object under `s3://bucket/prefix` as a file in `directory`, at what follows the prefix's last slash.
 
     A file of an object's size and time is there already, and skipped: killed, it goes on where it was when called
     again. Keys that end in a slash are folders' marks, and left out.
     entries: which of the objects, such as a listing with filters; default: all. workers: see `read_objects`.
-    on_file: called with each file that was written.
+    on_file: called with each file that was written. on_bytes: see `download`.
 
     Memory: as `read_objects` and `download`, and the entries of the objects over 8 MiB.
     Raises Refused for a key that would leave `directory`, and what `read_objects` and `download` raise.
@@ -125,9 +128,8 @@ def download_prefix(
     root = Path(directory)
     if entries is None:
         entries = list_objects(s3, f"s3://{bucket}/{prefix}", glob=False)
-    return _Prefix(s3, root, len(prefix.rpartition("/")[0] + "/") if "/" in prefix else 0, extra_args, on_file).write(
-        entries, workers
-    )
+    cut = len(prefix.rpartition("/")[0] + "/") if "/" in prefix else 0
+    return _Prefix(s3, root, cut, extra_args, on_file, on_bytes).write(entries, workers)
 
 
 class _Prefix:
@@ -138,12 +140,14 @@ class _Prefix:
         cut: int,
         extra_args: Mapping[str, Any] | None,
         on_file: Callable[[Downloaded], object] | None,
+        on_bytes: Callable[[int], object] | None,
     ) -> None:
         self._s3 = s3
         self._root = root
         self._cut = cut
         self._extra_args = extra_args
         self._on_file = on_file
+        self._on_bytes = on_bytes
         self._files = self._size = self._skipped = 0
         self._large: list[ObjectEntry] = []
         self._times: dict[str, float] = {}
@@ -155,9 +159,12 @@ class _Prefix:
             path = self._path(read.key)
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, read.body)
+            if self._on_bytes is not None:
+                self._on_bytes(len(read.body))
             self._written(Downloaded(read.uri, path, len(read.body), read.etag, 0, read.verified))
         for entry in self._large:
-            self._written(download(self._s3, entry, self._path(entry.key), extra_args=self._extra_args))
+            path = self._path(entry.key)
+            self._written(download(self._s3, entry, path, extra_args=self._extra_args, on_bytes=self._on_bytes))
         return DownloadedPrefix(self._files, self._size, self._skipped)
 
     def _small(self, entries: Iterator[ObjectEntry]) -> Iterator[ObjectEntry]:
@@ -287,10 +294,19 @@ def _staged(target: Path) -> Iterator[_Staging]:
 
 
 def _download(
-    s3: S3Client, asked: Wanted, target: Path, staging: _Staging, found: _Journal | None, ahead: int
+    s3: S3Client,
+    asked: Wanted,
+    target: Path,
+    staging: _Staging,
+    found: _Journal | None,
+    ahead: int,
+    on_bytes: Callable[[int], object] | None,
 ) -> Downloaded:
     begun = found.begun if found is not None else None
     done = found.done if found is not None else {}
+    resumed = sum(min(PART, found.begun.size - number * PART) for number in done) if found is not None else 0
+    if resumed and on_bytes is not None:
+        on_bytes(resumed)
     crcs = dict(done)
     journal = os.open(staging.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
@@ -309,6 +325,8 @@ def _download(
         for number, written in parts(s3, asked, place, part=PART, ahead=ahead, begun=begun, done=done):
             crcs[number] = written.crc
             os.write(journal, b"%d %d\n" % (number, written.crc))
+            if on_bytes is not None:
+                on_bytes(len(written))
         assert begun is not None
         verified = _verified(asked, staging, begun, crcs)
     except Unwritable as error:
@@ -317,7 +335,6 @@ def _download(
         os.close(journal)
     _move(staging.path, target)
     staging.journal.unlink()
-    resumed = sum(min(PART, begun.size - number * PART) for number in done)
     return Downloaded(asked.uri, target, begun.size, begun.etag, resumed, verified)
 
 

@@ -90,15 +90,27 @@ def test_a_download_that_was_killed_goes_on_where_it_was(origin: Origin, s3: Any
     assert sorted(os.listdir(tmp_path)) == ["demo.route.json", "file"]
 
 
+def test_its_bytes_are_told_as_they_come_with_those_of_an_earlier_run(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    told: list[int] = []
+    origin.put("b", "deep/k", content(PART + 7))
+    broken_off(origin, s3, tmp_path / "file", "s3://b/deep/k")
+    done = download(s3, "s3://b/deep/k", tmp_path / "file", on_bytes=told.append)
+    assert (told, done.resumed) == ([PART, 7], PART)
+    told.clear()
+    origin.put("b", "deep/small", b"small")
+    download_prefix(s3, "s3://b/deep/", tmp_path / "all", on_bytes=told.append)
+    assert sorted(told) == [5, 7, PART]
+
+
 def _first(fields: Any) -> str:
     return str(fields.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
 
 
-def broken_off(origin: Origin, s3: Any, file: Path) -> None:
+def broken_off(origin: Origin, s3: Any, file: Path, uri: str = "s3://b/k") -> None:
     """The first part is there, the second never comes."""
     origin.fault = lambda request: Fault("cut", 0) if "range" in request.fields else None
     with pytest.raises(ReadError):
-        download(s3, "s3://b/k", file, ahead=1)
+        download(s3, uri, file, ahead=1)
     origin.fault = lambda request: None
     assert not file.exists()
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -302,15 +303,22 @@ def test_an_output_that_is_full_is_one_line(world: World, asked: list[str]) -> N
     assert ended.stderr == "s3private: cannot write to standard output: No space left on device\n"
 
 
-def test_progress_is_for_a_terminal_only(world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_for_a_terminal_only(
+    world: World, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("s3private.cli_rows._BETWEEN_LOOKS", 0.0)
     assert world.run("s3://b/large.bin", verb="read") == 0
     assert "\r" not in capsys.readouterr().err
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert world.run("s3://b/large.bin", verb="read") == 0
     said = capsys.readouterr().err
-    assert "\r[########################] 100%  read 1 objects, 9.0 MiB" in said
+    assert "\r[########################] 100%  read 1 object, 9.0 MiB" in said
     assert said.endswith("\r1 object, 9.0 MiB\n")
+    # A large file's bytes are counted as they come, not when all are there.
+    assert world.run("s3://b/large.bin", "--to", str(tmp_path / "to"), verb="read") == 0
+    said = capsys.readouterr().err
+    assert re.search(r"\r\[#+ +\]  (89|11)%  read 0 objects, (8\.0|1\.0) MiB", said)
+    assert said.endswith("\r1 file, 9.0 MiB\n")
 
 
 def test_sizes_and_times_are_read_and_written_as_people_do() -> None:
