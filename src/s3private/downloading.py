@@ -24,6 +24,7 @@ from s3private.asking import Item, Wanted, wanted
 from s3private.checksums import stored_checksum
 from s3private.entries import ObjectEntry, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, Refused
+from s3private.filters import fixed_part, has_wildcards
 from s3private.listing import list_objects
 from s3private.parts import Begun, parts
 from s3private.places import Unwritable
@@ -108,18 +109,20 @@ def download_prefix(
     uri: str,
     directory: str | os.PathLike[str],
     *,
+    glob: bool = True,
     entries: Iterator[ObjectEntry] | None = None,
     workers: int | None = None,
     extra_args: Mapping[str, Any] | None = None,
     on_file: Callable[[Downloaded], object] | None = None,
     on_bytes: Callable[[int], object] | None = None,
 ) -> DownloadedPrefix:
-    """Every object under `s3://bucket/prefix` as a file in `directory`, at what follows the prefix's last slash.
+    """Every object under `s3://bucket/prefix`, or that matches `s3://bucket/2026/*/orders-*.csv`, as a file in
+    `directory`, at what follows the last slash of the prefix, or of what is before the first wildcard.
 
     A file of an object's size and time is there already, and skipped: killed, it goes on where it was when called
     again. Keys that end in a slash are folders' marks, and left out.
-    entries: which of the objects, such as a listing with filters; default: all. workers: see `read_objects`.
-    on_file: called with each file that was written. on_bytes: see `download`.
+    glob: see `list_objects`. entries: which of the objects, such as a listing with filters; default: all.
+    workers: see `read_objects`. on_file: called with each file that was written. on_bytes: see `download`.
 
     Memory: as `read_objects` and `download`, and the entries of the objects over 8 MiB.
     Raises Refused for a key that would leave `directory`, and what `read_objects` and `download` raise.
@@ -127,8 +130,9 @@ def download_prefix(
     bucket, prefix = split_uri(uri)
     root = Path(directory)
     if entries is None:
-        entries = list_objects(s3, f"s3://{bucket}/{prefix}", glob=False)
-    cut = len(prefix.rpartition("/")[0] + "/") if "/" in prefix else 0
+        entries = list_objects(s3, f"s3://{bucket}/{prefix}", glob=glob)
+    above = fixed_part(prefix) if glob and has_wildcards(prefix) else prefix
+    cut = len(above.rpartition("/")[0] + "/") if "/" in above else 0
     return _Prefix(s3, root, cut, extra_args, on_file, on_bytes).write(entries, workers)
 
 

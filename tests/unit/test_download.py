@@ -102,6 +102,20 @@ def test_its_bytes_are_told_as_they_come_with_those_of_an_earlier_run(origin: Or
     assert sorted(told) == [5, 7, PART]
 
 
+def test_a_glob_is_one_as_it_is_for_a_listing(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    for key in ("2026/01/a.csv", "2026/02/b.csv", "2026/02/b.txt", "2026/*/c.csv"):
+        origin.put("b", key, key.encode())
+
+    def files(name: str, uri: str, **how: Any) -> list[str]:
+        done = download_prefix(s3, uri, tmp_path / name, **how)
+        found = [str(file.relative_to(tmp_path / name)) for file in (tmp_path / name).rglob("*") if file.is_file()]
+        assert done.files == len(found)
+        return sorted(found)
+
+    assert files("glob", "s3://b/2026/*/*.csv") == ["*/c.csv", "01/a.csv", "02/b.csv"]
+    assert files("prefix", "s3://b/2026/*/", glob=False) == ["c.csv"]
+
+
 def _first(fields: Any) -> str:
     return str(fields.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
 
