@@ -11,146 +11,41 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
 
+from s3private.beside import Beside
+from s3private.connection import (
+    BODY,
+    CHUNKS,
+    CONNECTING,
+    GIVEN,
+    HEAD,
+    IDLE,
+    PARKED,
+    SENDING,
+    SHAKING,
+    SMALL_BODY,
+    Asked,
+    Connection,
+)
 from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
-from s3private.places import Place, Room, Sink, Unwritable, put
+from s3private.places import Place, Unwritable, put
 from s3private.receiver import Receiver
 from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
 
 LONGEST_HEAD = 65536
-BESIDE = 8
 _RECORD = 1 << 14
 """The most that one TLS record holds, and so one call receives. https://www.rfc-editor.org/rfc/rfc8446#section-5.1"""
 _SMALL = 1 << 15
 """A body up to this size is put together from what the records held: cheaper than making room for it first."""
 _SCRATCH = 1 << 19
-_READS_IN_A_TURN = 64
 _LONG = 1 << 20
 """A body of which so much is still to come is worth a second thread, where another such body keeps this one busy."""
-_CONNECTING, _SHAKING, _IDLE, _SENDING, _HEAD, _CHUNKS, _SMALL_BODY, _BODY, _PARKED, _GIVEN = range(10)
-
 Outcome = Answer | Broken | Future[Any]
-
-
-class _Asked:
-    __slots__ = ("again", "get", "into", "tag")
-
-    def __init__(self, tag: Any, get: Get, into: Place | None) -> None:
-        self.tag = tag
-        self.get = get
-        self.into = into
-        self.again = False
-
-
-_NOWHERE = memoryview(b"")
-
-
-class Connection:
-    """One socket to the host, and the answer that is coming in on it."""
-
-    __slots__ = (
-        "answer",
-        "asked",
-        "body",
-        "chunks",
-        "early",
-        "fd",
-        "filled",
-        "pieces",
-        "raw",
-        "room",
-        "served",
-        "since",
-        "sock",
-        "state",
-        "unsent",
-        "watched",
-    )
-
-    def __init__(self, raw: socket.socket, now: float) -> None:
-        self.raw = raw
-        self.sock: ssl.SSLSocket | None = None
-        self.fd = raw.fileno()
-        self.state = _CONNECTING
-        self.since = now
-        self.served = 0
-        self.watched = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """Nothing is asked on it."""
-        self.asked: _Asked | None = None
-        self.unsent = b""
-        self.early = b""
-        self.answer: Head | None = None
-        self.chunks: Chunks | None = None
-        self.body: bytes = b""
-        self.room: Room = _NOWHERE
-        self.pieces: list[bytes] = []
-        self.filled = 0
-
-    def receive_body(self, scratch: memoryview) -> bool:
-        """Receive into the room; True when it is full. scratch: for pieces on their way to a Sink.
-
-        Raises OSError, Unwritable, and SSLWantReadError when no more is there.
-        """
-        sock, room = self.sock, self.room
-        assert sock is not None
-        if not isinstance(room, memoryview):
-            return self._pour(sock, room, scratch)
-        turns = _READS_IN_A_TURN
-        while turns > 0 or sock.pending():
-            turns -= 1
-            # How many is said: finding it out takes recv_into longer than the slice.
-            count = sock.recv_into(room[self.filled :], len(room) - self.filled)
-            if not count:
-                raise ConnectionError("the connection was closed")
-            self.filled += count
-            if self.filled == len(room):
-                return True
-        return False
-
-    def _pour(self, sock: ssl.SSLSocket, sink: Sink, scratch: memoryview) -> bool:
-        missing, held, turns = len(sink) - self.filled, 0, _READS_IN_A_TURN
-        try:
-            while turns > 0 or sock.pending():
-                turns -= 1
-                count = sock.recv_into(scratch[held:], min(len(scratch) - held, missing - held))
-                if not count:
-                    raise ConnectionError("the connection was closed")
-                held += count
-                if held == len(scratch) or held == missing:
-                    full, held = scratch[:held], 0
-                    sink.write(self.filled, full)
-                    self.filled += len(full)
-                    missing -= len(full)
-                    if not missing:
-                        return True
-            return False
-        finally:
-            if held:
-                # However it ended, what came is kept.
-                sink.write(self.filled, scratch[:held])
-                self.filled += held
-
-    def receive_pieces(self, length: int) -> None:
-        """Receive the rest of a small body. Raises OSError, and SSLWantReadError when no more is there."""
-        sock = self.sock
-        assert sock is not None
-        while self.filled < length:
-            piece = sock.recv(length - self.filled)
-            if not piece:
-                raise ConnectionError("the connection was closed")
-            self.pieces.append(piece)
-            self.filled += len(piece)
-
-    def close(self) -> None:
-        (self.sock or self.raw).close()
 
 
 class Exchange:
@@ -172,13 +67,13 @@ class Exchange:
         self.first: Any = None
         self._selector = selectors.DefaultSelector()
         self._scratch = memoryview(bytearray(_SCRATCH))
-        self._queue: deque[_Asked] = deque()
+        self._queue: deque[Asked] = deque()
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
         self._opening = 0
         self._parked: list[Connection] = []
         self._done: list[tuple[Any, Outcome]] = []
-        self._beside = _Beside(self._selector)
+        self._beside = Beside(self._selector)
         self._receiver: Receiver | None = None
         self._pace = min(1.0, wire.connect_timeout / 4, wire.read_timeout / 4) if wire is not None else 1.0
         self._looked = self._left = self._now()
@@ -192,7 +87,7 @@ class Exchange:
         if self._receiver is not None:
             self._receiver.close()
         for connection in self._open:
-            if connection.state == _IDLE:
+            if connection.state == IDLE:
                 connection.watched = 0
                 self._wire.give(connection)
             else:
@@ -211,7 +106,7 @@ class Exchange:
         if self._lean is None:
             self._done.append((tag, Broken("everything goes through boto3")))
         else:
-            self._queue.append(_Asked(tag, get, into))
+            self._queue.append(Asked(tag, get, into))
 
     def beside(self, tag: Any, call: Callable[[], Any]) -> None:
         """Run `call` in a thread beside the sockets; its Future, done, comes out of `answered` with `tag`."""
@@ -312,11 +207,11 @@ class Exchange:
     def _advance(self, connection: Connection, now: float) -> None:
         connection.since = now
         try:
-            if connection.state >= _HEAD:
+            if connection.state >= HEAD:
                 self._receive(connection)
-            elif connection.state == _SENDING:
+            elif connection.state == SENDING:
                 self._push(connection)
-            elif connection.state == _IDLE:
+            elif connection.state == IDLE:
                 # A session ticket, or the end.
                 assert connection.sock is not None
                 connection.sock.recv(_RECORD)
@@ -331,15 +226,15 @@ class Exchange:
             self._fail(connection, error)
 
     def _shake(self, connection: Connection) -> None:
-        if connection.state == _CONNECTING:
+        if connection.state == CONNECTING:
             if code := connection.raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(code, "cannot connect")
             connection.sock = self._wire.secure(connection.raw)
-            connection.state = _SHAKING
+            connection.state = SHAKING
         assert connection.sock is not None
         connection.sock.do_handshake()
         self._opening -= 1
-        connection.state = _IDLE
+        connection.state = IDLE
         self._watch(connection, selectors.EVENT_READ)
         if self._queue:
             self._send(connection)
@@ -355,7 +250,7 @@ class Exchange:
             return
         connection.asked = asked
         connection.unsent = signed
-        connection.state = _SENDING
+        connection.state = SENDING
         connection.since = self._now()
         try:
             self._push(connection)
@@ -370,7 +265,7 @@ class Exchange:
         assert connection.sock is not None
         while connection.unsent:
             connection.unsent = connection.unsent[connection.sock.send(connection.unsent) :]
-        connection.state = _HEAD
+        connection.state = HEAD
         self._watch(connection, selectors.EVENT_READ)
 
     # Answers
@@ -378,13 +273,13 @@ class Exchange:
     def _receive(self, connection: Connection) -> None:
         sock = connection.sock
         assert sock is not None
-        while connection.state < _SMALL_BODY:
+        while connection.state < SMALL_BODY:
             data = sock.recv(_RECORD)
             if not data:
                 raise BadAnswer("the connection was closed")
             if self._take(connection, data):
                 return
-        if connection.state == _SMALL_BODY:
+        if connection.state == SMALL_BODY:
             assert connection.answer is not None
             connection.receive_pieces(connection.answer.length or 0)
             self._finish(connection)
@@ -411,10 +306,10 @@ class Exchange:
             if connection.asked.into is not None:
                 raise BadAnswer("a body of unknown length")
             connection.chunks = Chunks()
-            connection.state = _CHUNKS
+            connection.state = CHUNKS
             return bool(early) and connection.chunks.feed(early) and self._finish(connection)
         if connection.asked.into is None and not self._room(connection):
-            connection.state = _PARKED
+            connection.state = PARKED
             self._parked.append(connection)
             self._watch(connection, 0)
             return True
@@ -467,7 +362,7 @@ class Exchange:
             if length <= _SMALL:
                 connection.pieces.append(connection.early)
                 connection.filled = len(connection.early)
-                connection.state = _SMALL_BODY
+                connection.state = SMALL_BODY
                 return connection.filled == length and self._finish(connection)
             connection.body, connection.room = fresh_bytes(length)
         elif callable(asked.into):
@@ -479,27 +374,27 @@ class Exchange:
         early = connection.early[: len(connection.room)]
         put(connection.room, 0, early)
         connection.filled = len(early)
-        connection.state = _BODY
+        connection.state = BODY
         if connection.filled == len(connection.room):
             return self._finish(connection)
         return len(connection.room) - connection.filled >= _LONG and self._share(connection)
 
     def _share(self, connection: Connection) -> bool:
         """Every second long body is received by a second thread; True when this one is."""
-        long = sum(1 for each in self._open if each.state == _BODY and len(each.room) - each.filled >= _LONG)
+        long = sum(1 for each in self._open if each.state == BODY and len(each.room) - each.filled >= _LONG)
         if long < 2 or (self._receiver is not None and self._receiver.busy >= long - 1):
             return False
         if self._receiver is None:
             self._receiver = Receiver(memoryview(bytearray(_SCRATCH)))
             self._selector.register(self._receiver.bell, selectors.EVENT_READ, self._receiver)
-        connection.state = _GIVEN
+        connection.state = GIVEN
         self._watch(connection, 0)
         self._receiver.give(connection)
         return True
 
     def _collect(self, receiver: Receiver) -> None:
         for connection, error in receiver.collect():
-            connection.state = _BODY
+            connection.state = BODY
             if error is None:
                 self._watch(connection, selectors.EVENT_READ)
                 self._finish(connection)
@@ -520,7 +415,7 @@ class Exchange:
         else:
             length = answer.length or 0
             taken_whole = connection.filled == length
-            if connection.state == _SMALL_BODY:
+            if connection.state == SMALL_BODY:
                 body = b"".join(connection.pieces)
             else:
                 own = connection.room if asked.into is None else None
@@ -534,7 +429,7 @@ class Exchange:
         if not taken_whole or answer.fields.get("connection", "keep-alive").lower() != "keep-alive":
             self._drop(connection)
             return True
-        connection.state = _IDLE
+        connection.state = IDLE
         if self._queue:
             self._send(connection)
         else:
@@ -550,11 +445,11 @@ class Exchange:
             self._answers = 0
 
     def _fail(self, connection: Connection, error: Exception) -> None:
-        asked, opening = connection.asked, connection.state in (_CONNECTING, _SHAKING)
-        silent = connection.state in (_SENDING, _HEAD) and not connection.early
+        asked, opening = connection.asked, connection.state in (CONNECTING, SHAKING)
+        silent = connection.state in (SENDING, HEAD) and not connection.early
         answer, chunks = connection.answer, connection.chunks
         body, room, received = connection.body, connection.room, connection.filled
-        if connection.state == _SMALL_BODY and answer is not None:
+        if connection.state == SMALL_BODY and answer is not None:
             body, room = fresh_bytes(answer.length or 0)
             put(room, 0, b"".join(connection.pieces))
         self._drop(connection)
@@ -584,81 +479,16 @@ class Exchange:
 
     def _time_out(self, now: float) -> None:
         for connection in list(self._open):
-            if connection.state in (_IDLE, _PARKED):
+            if connection.state in (IDLE, PARKED):
                 continue
-            opening = connection.state in (_CONNECTING, _SHAKING)
+            opening = connection.state in (CONNECTING, SHAKING)
             limit = self._wire.connect_timeout if opening else self._wire.read_timeout
-            if now - connection.since > limit and connection.state == _GIVEN:
+            if now - connection.since > limit and connection.state == GIVEN:
                 # It is the other thread's: the socket's end is what it will see, and give back.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(connection.sock or connection.raw, socket.SHUT_RDWR)
             elif now - connection.since > limit:
                 self._fail(connection, TimeoutError(f"no byte for {limit:g} s"))
-
-
-class _Beside:
-    """Calls that run in threads, whose end wakes the selector."""
-
-    def __init__(self, selector: selectors.BaseSelector) -> None:
-        self._selector = selector
-        self._pool: ThreadPoolExecutor | None = None
-        self._running = 0
-        self._ended: deque[tuple[Any, Future[Any]]] = deque()
-
-    def __len__(self) -> int:
-        return self._running
-
-    def run(self, tag: Any, call: Callable[[], Any]) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(BESIDE, thread_name_prefix="s3private-boto3")
-            self._bell, self._ring = socket.socketpair()
-            self._bell.setblocking(False)
-            self._selector.register(self._bell, selectors.EVENT_READ, None)
-        self._running += 1
-
-        def ended(future: Future[Any]) -> None:
-            self._ended.append((tag, future))
-            # Nobody listens any more where the reader has gone away.
-            with contextlib.suppress(OSError):
-                self._ring.send(b".")
-
-        self._pool.submit(call).add_done_callback(ended)
-
-    def finished(self) -> list[tuple[Any, Future[Any]]]:
-        self._bell.recv(4096)
-        ended = []
-        while self._ended:
-            ended.append(self._ended.popleft())
-        self._running -= len(ended)
-        return ended
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._bell.close()
-            self._ring.close()
-
-
-def get_many(
-    wire: Wire, gets: Iterable[tuple[Any, Get]], *, sockets: int = SOCKETS
-) -> Iterator[tuple[Any, Answer | Broken]]:
-    """The outcomes of `gets`, each with its tag, as they come: not in their order.
-
-    At most `sockets` are asked for ahead of the reader. Memory: so many bodies.
-    """
-    waiting = iter(gets)
-    with Exchange(wire, sockets=sockets) as exchange:
-        more = True
-        while more or len(exchange):
-            while more and len(exchange) < sockets:
-                following = next(waiting, None)
-                if following is None:
-                    more = False
-                else:
-                    exchange.ask(*following)
-            for tag, outcome in exchange.answered():
-                assert not isinstance(outcome, Future)
-                yield tag, outcome
 
 
 def _said(error: Exception) -> str:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from s3private.asking import Item, Wanted, content_range, fetch, wanted
+from s3private.beside import BESIDE
 from s3private.checksums import stored_checksum, verify
 from s3private.client import wire_of
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ObjectChanged, ReadError, Refused
-from s3private.exchange import BESIDE, Exchange, Outcome
+from s3private.exchange import Exchange, Outcome
 from s3private.fresh import filled, fresh_bytes
 from s3private.parts import AHEAD, PART, Begun, parts
 from s3private.wire import SOCKETS, Broken

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from s3private.places import Unwritable
 
 if TYPE_CHECKING:
-    from s3private.exchange import Connection
+    from s3private.connection import Connection
 
 Received = tuple["Connection", Exception | None]
 

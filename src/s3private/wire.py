@@ -14,7 +14,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -26,7 +25,7 @@ from s3private.sockets import keep_alive_options
 if TYPE_CHECKING:
     import boto3
 
-    from s3private.exchange import Connection
+    from s3private.connection import Connection
     from s3private.route import Route
 
 SOCKETS = 64
@@ -118,24 +117,6 @@ class Wire:
         self._session_of_tls: tuple[float, ssl.SSLSession | None] = (-SESSION_SECONDS, None)
         self._process = os.getpid()
         weakref.finalize(self, _close, self._idle)
-
-    def get(self, get: Get) -> Answer | Broken:
-        """One GET, waited for. Memory: the body."""
-        return self._one(get, None)
-
-    def get_into(self, get: Get, into: memoryview) -> Answer | Broken:
-        """One GET whose body is received straight into `into`, which must be exactly as long as the body."""
-        return self._one(get, into)
-
-    def _one(self, get: Get, into: memoryview | None) -> Answer | Broken:
-        from s3private.exchange import Exchange
-
-        with Exchange(self, sockets=1) as exchange:
-            exchange.ask(None, get, into)
-            while True:
-                for _, outcome in exchange.answered():
-                    assert not isinstance(outcome, Future)
-                    return outcome
 
     def signed(self, get: Get) -> bytes | None:
         """The request, ready to send; None where there are no credentials to sign with."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import boto3
@@ -12,9 +13,28 @@ import pytest
 from origin.server import Fault, Origin
 from s3private import connect
 from s3private.client import wire_of
-from s3private.exchange import Connection, get_many
+from s3private.connection import Connection
+from s3private.exchange import Exchange
 from s3private.receiver import Receiver
-from s3private.wire import Answer, Broken, Wire, object_get
+from s3private.wire import Answer, Broken, Get, Wire, object_get
+
+
+def get(wire: Wire, asked: Get) -> Answer | Broken:
+    return get_many(wire, [asked], 1)[0]
+
+
+def get_many(wire: Wire, gets: Iterable[Get], sockets: int) -> list[Answer | Broken]:
+    """The outcomes, in the order of `gets`; as many are asked for at once as there are sockets."""
+    waiting = enumerate(gets)
+    outcomes: dict[int, Any] = {}
+    with Exchange(wire, sockets=sockets) as exchange:
+        for number, each in waiting:
+            exchange.ask(number, each)
+            if len(exchange) == sockets:
+                outcomes.update(exchange.answered())
+        while len(exchange):
+            outcomes.update(exchange.answered())
+    return [outcomes[number] for number in sorted(outcomes)]
 
 
 def session() -> boto3.Session:
@@ -33,7 +53,7 @@ def wire(origin: Origin, request: pytest.FixtureRequest) -> Wire:
 def test_a_body_arrives_whole_whatever_its_size(origin: Origin, wire: Wire, size: int) -> None:
     body = random.Random(size).randbytes(size)
     origin.put("b", "k", body)
-    answer = wire.get(object_get("b", "k"))
+    answer = get(wire, object_get("b", "k"))
     assert isinstance(answer, Answer)
     assert (answer.status, answer.length, answer.body) == (200, size, body)
 
@@ -41,7 +61,7 @@ def test_a_body_arrives_whole_whatever_its_size(origin: Origin, wire: Wire, size
 def test_requests_one_after_the_other_share_a_connection(origin: Origin, wire: Wire) -> None:
     origin.put("b", "k", b"x")
     for _ in range(5):
-        assert isinstance(wire.get(object_get("b", "k")), Answer)
+        assert isinstance(get(wire, object_get("b", "k")), Answer)
     assert {request.connection for request in origin.requests} == {0}
 
 
@@ -50,7 +70,7 @@ def test_many_are_answered_each_with_its_own_body(origin: Origin, wire: Wire) ->
     for key, body in bodies.items():
         origin.put("b", key, body)
     found: dict[Any, bytes] = {}
-    for key, outcome in get_many(wire, ((key, object_get("b", key)) for key in bodies), sockets=8):
+    for key, outcome in zip(bodies, get_many(wire, (object_get("b", key) for key in bodies), 8), strict=True):
         assert isinstance(outcome, Answer)
         found[key] = outcome.body
     assert found == bodies
@@ -61,7 +81,7 @@ def test_many_are_answered_each_with_its_own_body(origin: Origin, wire: Wire) ->
 def test_a_broken_answer_is_broken_and_says_why(origin: Origin, wire: Wire, kind: str) -> None:
     origin.put("b", "k", b"x" * 50_000)
     origin.fault = lambda request: Fault(kind, 20_000)
-    broken = wire.get(object_get("b", "k"))
+    broken = get(wire, object_get("b", "k"))
     assert isinstance(broken, Broken)
     assert broken.reason
     if kind in ("truncate", "cut", "stall"):
@@ -72,8 +92,7 @@ def test_after_slow_down_there_are_fewer_sockets_and_then_more_again(origin: Ori
     origin.put("b", "k", b"x")
     origin.before = lambda request: time.sleep(0.005)
     origin.fault = lambda request: Fault("slow down") if 40 <= request.number < 60 else None
-    gets = ((number, object_get("b", "k")) for number in range(600))
-    outcomes = [outcome for _, outcome in get_many(wire, gets, sockets=16)]
+    outcomes = get_many(wire, [object_get("b", "k")] * 600, 16)
     assert sum(isinstance(outcome, Broken) for outcome in outcomes) == 20
 
     def sockets(first: int, last: int) -> int:
@@ -85,13 +104,13 @@ def test_after_slow_down_there_are_fewer_sockets_and_then_more_again(origin: Ori
 
 
 def test_what_is_not_found_is_for_boto3_to_say(wire: Wire) -> None:
-    assert wire.get(object_get("b", "none")) == Broken("BadAnswer: status 404")
+    assert get(wire, object_get("b", "none")) == Broken("BadAnswer: status 404")
 
 
 def test_connections_after_the_first_resume_its_tls_session(origin: Origin, wire: Wire) -> None:
     origin.put("b", "k", b"x")
     for _ in range(3):
-        assert isinstance(wire.get(object_get("b", "k")), Answer)
+        assert isinstance(get(wire, object_get("b", "k")), Answer)
         wire.close()
     assert origin.resumed == [False, True, True]
 
@@ -113,7 +132,7 @@ def test_long_bodies_are_received_by_two_threads_each_whole(
     for _ in range(20):
         found = {
             key: outcome.body
-            for key, outcome in get_many(wire, ((key, object_get("b", key)) for key in bodies), sockets=6)
+            for key, outcome in zip(bodies, get_many(wire, (object_get("b", key) for key in bodies), 6), strict=True)
             if isinstance(outcome, Answer)
         }
         assert found == bodies
@@ -127,6 +146,6 @@ def test_a_long_body_that_breaks_off_in_the_second_thread_is_broken(origin: Orig
     for number in range(4):
         origin.put("b", f"k{number}", bytes(6_000_000))
     origin.fault = lambda request: Fault(kind, 5_000_000)
-    outcomes = [each for _, each in get_many(wire, ((n, object_get("b", f"k{n}")) for n in range(4)), sockets=4)]
+    outcomes = get_many(wire, [object_get("b", f"k{n}") for n in range(4)], 4)
     assert len(outcomes) == 4
     assert all(isinstance(each, Broken) and each.received <= 5_000_000 for each in outcomes)
