@@ -44,6 +44,11 @@ class Hand:
         mine: Any = [{"Name": "group-name", "Values": ["s3private-demo"]}]
         return self.ec2.describe_security_groups(Filters=mine)["SecurityGroups"][0]
 
+    def _default_group(self) -> str:
+        vpc = self.group["VpcId"]
+        filters: Any = [{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [vpc]}]
+        return str(self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"])
+
     def security_group_rule(self) -> None:
         self.ec2.revoke_security_group_ingress(GroupId=self.group["GroupId"], IpPermissions=self.group["IpPermissions"])
 
@@ -55,12 +60,9 @@ class Hand:
         self.ec2.modify_vpc_endpoint(VpcEndpointId=self.endpoint["VpcEndpointId"], ResetPolicy=True)
 
     def endpoint_security_group(self) -> None:
-        vpc = self.group["VpcId"]
-        filters: Any = [{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [vpc]}]
-        default = self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"]
         self.ec2.modify_vpc_endpoint(
             VpcEndpointId=self.endpoint["VpcEndpointId"],
-            AddSecurityGroupIds=[default],
+            AddSecurityGroupIds=[self._default_group()],
             RemoveSecurityGroupIds=[self.group["GroupId"]],
         )
 
@@ -92,6 +94,13 @@ class Hand:
             EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic="on",
         )
 
+    def groups_of_the_load_balancer(self) -> None:
+        self.elbv2.set_security_groups(
+            LoadBalancerArn=self.balancer["LoadBalancerArn"],
+            SecurityGroups=[self._default_group()],
+            EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic="off",
+        )
+
     def cross_zone(self) -> None:
         self.elbv2.modify_load_balancer_attributes(
             LoadBalancerArn=self.balancer["LoadBalancerArn"],
@@ -110,6 +119,10 @@ class Hand:
         arn = self.target_group["TargetGroupArn"]
         target = self.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"][0]["Target"]
         self.elbv2.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": target["Id"], "Port": 443}])
+
+    def target_on_another_port(self) -> None:
+        arn = self.target_group["TargetGroupArn"]
+        self.elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": "10.20.1.4", "Port": 80}])
 
     def acceptance(self) -> None:
         self.ec2.modify_vpc_endpoint_service_configuration(ServiceId=self.service, AcceptanceRequired=False)

@@ -8,6 +8,7 @@ import pytest
 
 from emulated.ground import Ground, PollingClock
 from emulated.hand import Hand
+from emulated.inspection import security_groups
 from s3private.cli import main
 from s3private.provision import engine
 from s3private.provision.engine import Action, Outcome, Report
@@ -225,8 +226,24 @@ def test_an_endpoint_of_the_path_that_was_given_since_is_not_deleted(ground: Gro
     own = Route.load(ground.route).vpc_endpoint_id
     ground.write(vpc_id=f'"{ground.config.vpc_id}"\nendpoint_id = "{own}"')
     assert ground.plan().outcome is Outcome.SETTLED
-    ground.destroy()
+    clock = PollingClock()
+    report = engine.destroy(path_steps(ground.config, ground.clients), clock=clock, timeout=7200)
     assert [e["VpcEndpointId"] for e in Hand(ground.clients).ec2.describe_vpc_endpoints()["VpcEndpoints"]] == [own]
+    assert f"is on the given endpoint {own}" in report.message
+    assert clock.now() == 0, "nothing was waited for that will not come"
+
+
+def test_another_given_security_group_joins_the_paths_own_which_goes_with_destroy(ground: Ground) -> None:
+    ground.provision()
+    hand, vpc = Hand(ground.clients), ground.config.vpc_id
+    own = hand.group["GroupId"]
+    given = hand.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
+    ground.write(vpc_id=f'"{vpc}"\nsecurity_group_id = "{given}"')
+    assert ground.provision().outcome is Outcome.SETTLED
+    assert sorted(hand.balancer["SecurityGroups"]) == sorted([own, given])
+    assert sorted(g["GroupId"] for g in hand.endpoint["Groups"]) == sorted([own, given])
+    ground.destroy()
+    assert security_groups(ground.emulator) == [given]
 
 
 def test_each_state_has_a_deadline_of_its_own_and_running_again_goes_on(ground: Ground) -> None:

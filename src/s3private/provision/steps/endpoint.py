@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from s3private.errors import Conflict
+from s3private.errors import Conflict, NotYet
 from s3private.provision.engine import Found, Resource, State, StillInUse
 from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code, refusing_doubles
 
@@ -118,47 +118,52 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
     never_doubles = True
 
     def find(self, found: Found) -> SecurityGroup | None:
-        given = self.config.security_group_id
-        if given:
-            groups = self._given(given)
-        else:
-            # A VPC has one group of a name: the tag says whether it is ours.
-            filters: list[FilterTypeDef] = [
-                {"Name": "group-name", "Values": [self.config.resource_name]},
-                {"Name": "vpc-id", "Values": [self.config.vpc_id]},
-            ]
-            groups = self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
-        if not groups:
+        if self.config.security_group_id:
+            return self._given(self.config.security_group_id, found)
+        group = self._named()
+        if group is None:
             return None
-        group = groups[0]
-        if not given and not self.is_ours(group.get("Tags", [])):
+        if not self.is_ours(group.get("Tags", [])):
             raise Conflict(
                 f"security group {self.config.resource_name} ({group['GroupId']}) exists without the tag "
                 f"{PATH_TAG}={self.config.name}: it is somebody else's; rename the path, or tag it if it is yours"
             )
-        seen = self._read(group)
-        subnets = found.get(Subnets)
-        if not given or subnets is None:
-            return seen
-        shut = self._shut(seen, subnets.cidrs)
-        return replace(seen, notes=tuple(f"aws.security_group_id: {seen.id} {one}: add the rule" for one in shut))
+        return self._read(group, ours=True)
 
-    def _given(self, given: str) -> list[SecurityGroupTypeDef]:
+    def leftover(self, found: Found) -> SecurityGroup | None:
+        """Where another group is given by now, what this path made before."""
+        given, own = self.config.security_group_id, self._named()
+        if given and own and own["GroupId"] != given and self.is_ours(own.get("Tags", [])):
+            return self._read(own, ours=True)
+        return self.find(found)
+
+    def _named(self) -> SecurityGroupTypeDef | None:
+        """A VPC has one group of a name: the tag says whether it is ours."""
+        filters: list[FilterTypeDef] = [
+            {"Name": "group-name", "Values": [self.config.resource_name]},
+            {"Name": "vpc-id", "Values": [self.config.vpc_id]},
+        ]
+        return next(iter(self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]), None)
+
+    def _given(self, given: str, found: Found) -> SecurityGroup:
         try:
-            groups = self.ec2.describe_security_groups(GroupIds=[given])["SecurityGroups"]
+            group = self.ec2.describe_security_groups(GroupIds=[given])["SecurityGroups"][0]
         except ClientError as error:
             if error_code(error) == "InvalidGroup.NotFound":
                 raise Conflict(f"aws.security_group_id: {self.refusal(error)}") from error
             raise
-        if elsewhere := [g["VpcId"] for g in groups if g.get("VpcId") != self.config.vpc_id]:
-            raise Conflict(f"aws.security_group_id: {given} is in {elsewhere[0]}, not {self.config.vpc_id}")
-        return groups
+        if group.get("VpcId") != self.config.vpc_id:
+            raise Conflict(f"aws.security_group_id: {given} is in {group.get('VpcId')}, not {self.config.vpc_id}")
+        seen, subnets = self._read(group, ours=False), found.get(Subnets)
+        shut = self._shut(seen, subnets.cidrs) if subnets else []
+        return replace(seen, notes=tuple(f"aws.security_group_id: {given} {one}: add the rule" for one in shut))
 
-    def _read(self, group: SecurityGroupTypeDef) -> SecurityGroup:
+    @staticmethod
+    def _read(group: SecurityGroupTypeDef, *, ours: bool) -> SecurityGroup:
         name = group["GroupId"]
         return SecurityGroup(
             id=name,
-            ours=not self.config.security_group_id,
+            ours=ours,
             cidrs_let_in=_let_through(group.get("IpPermissions", []), name),
             cidrs_let_out=_let_through(group.get("IpPermissionsEgress", []), name),
         )
@@ -214,9 +219,16 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
         try:
             self.ec2.delete_security_group(GroupId=resource.id)
         except ClientError as error:
-            if error_code(error) == "DependencyViolation":
-                raise StillInUse(self.refusal(error)) from error
-            raise
+            if error_code(error) != "DependencyViolation":
+                raise
+            endpoint = found.get(InterfaceEndpoint)
+            if endpoint is not None and not endpoint.ours and resource.id in endpoint.group_ids:
+                raise NotYet(
+                    f"security group {resource.id} is on the given endpoint {endpoint.id}, which is not this path's to "
+                    f"change: aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint.id} --remove-security-group-ids "
+                    f"{resource.id} --add-security-group-ids <another>, then run destroy again"
+                ) from error
+            raise StillInUse(self.refusal(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -229,19 +229,25 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
             return None
         if resource.inbound_rules_on_privatelink:
             return "inbound rules are enforced on PrivateLink traffic"
+        group = found[SecurityGroup].id
+        # One that was made without any can be given none, and lets everything through.
+        if resource.group_ids and group not in resource.group_ids:
+            return f"without security group {group}"
         if not resource.cross_zone:
             return "cross-zone load balancing is off"
         missing = [s for s in self.config.subnet_ids if s not in resource.subnet_ids]
         return f"not in {', '.join(missing)}" if missing else None
 
     def update(self, resource: LoadBalancer, found: Found) -> LoadBalancer | None:
-        if resource.inbound_rules_on_privatelink:
+        group = found[SecurityGroup].id
+        if resource.inbound_rules_on_privatelink or (resource.group_ids and group not in resource.group_ids):
             groups = self.elbv2.set_security_groups(
                 LoadBalancerArn=resource.id,
-                SecurityGroups=list(resource.group_ids),
+                SecurityGroups=sorted({*resource.group_ids, group}),
                 EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic="off",
             )
-            return replace(resource, inbound_rules_on_privatelink=_enforced(groups))
+            held = tuple(sorted(groups.get("SecurityGroupIds", [])))
+            return replace(resource, inbound_rules_on_privatelink=_enforced(groups), group_ids=held)
         if not resource.cross_zone:
             self._made.discard(resource.id)
             answer = self.elbv2.modify_load_balancer_attributes(
@@ -343,6 +349,8 @@ class TcpListener(AwsStep[Listener]):
 
 @dataclass(frozen=True, kw_only=True)
 class Targets(Resource):
+    """An address stands for its port 443; any other port is said: `10.20.1.4:80`."""
+
     ips: frozenset[str]
     healthy: frozenset[str]
 
@@ -357,7 +365,7 @@ class EndpointTargets(AwsStep[Targets]):
     def find(self, found: Found) -> Targets | None:
         group = found[TargetGroup].id
         described = self.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-        health = {d["Target"]["Id"]: d["TargetHealth"] for d in described}
+        health = {_name(d["Target"]): d["TargetHealth"] for d in described}
         registered = {ip: h for ip, h in health.items() if h.get("State") != "draining"}
         if not registered:
             return None
@@ -384,7 +392,7 @@ class EndpointTargets(AwsStep[Targets]):
         if missing := sorted(wanted - resource.ips):
             return f"without {', '.join(missing)}"
         if (extra := sorted(resource.ips - wanted)) and wanted <= resource.healthy:
-            return f"still hold {', '.join(extra)}, no address of the endpoint"
+            return f"still hold {', '.join(extra)}, where no endpoint answers"
         return None
 
     def update(self, resource: Targets, found: Found) -> None:
@@ -398,9 +406,18 @@ class EndpointTargets(AwsStep[Targets]):
         self._deregister(found, resource.ips)
 
     def _register(self, found: Found, ips: tuple[str, ...] | list[str]) -> None:
-        targets: list[TargetDescriptionTypeDef] = [{"Id": ip, "Port": HTTPS} for ip in ips]
-        self.elbv2.register_targets(TargetGroupArn=found[TargetGroup].id, Targets=targets)
+        self.elbv2.register_targets(TargetGroupArn=found[TargetGroup].id, Targets=[_target(ip) for ip in ips])
 
     def _deregister(self, found: Found, ips: frozenset[str]) -> None:
-        targets: list[TargetDescriptionTypeDef] = [{"Id": ip, "Port": HTTPS} for ip in sorted(ips)]
+        targets = [_target(ip) for ip in sorted(ips)]
         self.elbv2.deregister_targets(TargetGroupArn=found[TargetGroup].id, Targets=targets)
+
+
+def _name(target: TargetDescriptionTypeDef) -> str:
+    port = target.get("Port", HTTPS)
+    return target["Id"] if port == HTTPS else f"{target['Id']}:{port}"
+
+
+def _target(name: str) -> TargetDescriptionTypeDef:
+    ip, _, port = name.partition(":")
+    return {"Id": ip, "Port": int(port or HTTPS)}
