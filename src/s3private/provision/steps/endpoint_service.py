@@ -115,7 +115,8 @@ class AcceptingService(AwsStep[EndpointService]):
                 ids = " ".join(strangers)
                 raise NotYet(
                     f"endpoint service {resource.id} is held by {', '.join(strangers.values())}, which this path does "
-                    "not reject, for others may need it. When nobody does: aws ec2 reject-vpc-endpoint-connections "
+                    "not reject, for others may need it; what is under the service stays, and costs money, meanwhile. "
+                    "When nobody needs it: aws ec2 reject-vpc-endpoint-connections "
                     f"--service-id {resource.id} --vpc-endpoint-ids {ids}, then run destroy again"
                 ) from error
             raise StillInUse(self.refusal(error)) from error
