@@ -33,7 +33,7 @@ from s3private.connection import (
 )
 from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
-from s3private.places import Place, Unwritable, put
+from s3private.places import Place, put
 from s3private.receiver import Receiver
 from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
 
@@ -398,10 +398,10 @@ class Exchange:
             if error is None:
                 self._watch(connection, selectors.EVENT_READ)
                 self._finish(connection)
-            elif isinstance(error, Unwritable):
-                raise error
-            else:
+            elif isinstance(error, OSError):
                 self._fail(connection, error)
+            else:
+                raise error
 
     def _finish(self, connection: Connection) -> bool:
         asked, answer = connection.asked, connection.answer

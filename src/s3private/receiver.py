@@ -55,6 +55,8 @@ class Receiver:
         while self._received:
             collected.append(self._received.popleft())
         self.busy -= len(collected)
+        if self._ended:
+            raise RuntimeError("the thread that receives long bodies has ended; why is said above")
         return collected
 
     def close(self) -> None:
@@ -66,13 +68,18 @@ class Receiver:
             each.close()
 
     def _run(self) -> None:
-        while not self._ended:
-            for key, _ in self._selector.select():
-                if key.data is None:
-                    self._wake.recv(4096)
-                    self._take_over()
-                else:
-                    self._receive(key.data)
+        try:
+            while not self._ended:
+                for key, _ in self._selector.select():
+                    if key.data is None:
+                        self._wake.recv(4096)
+                        self._take_over()
+                    else:
+                        self._receive(key.data)
+        finally:
+            # By a mistake, too: nobody is to wait for what does not come any more.
+            self._ended = True
+            self._ring.send(b".")
 
     def _take_over(self) -> None:
         while self._given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ from s3private import connect
 from s3private.client import wire_of
 from s3private.connection import Connection
 from s3private.exchange import Exchange
+from s3private.places import Unwritable
 from s3private.receiver import Receiver
 from s3private.wire import Answer, Broken, Get, Wire, object_get
 
@@ -149,3 +151,27 @@ def test_a_long_body_that_breaks_off_in_the_second_thread_is_broken(origin: Orig
     outcomes = get_many(wire, [object_get("b", f"k{n}") for n in range(4)], 4)
     assert len(outcomes) == 4
     assert all(isinstance(each, Broken) and each.received <= 5_000_000 for each in outcomes)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [Unwritable(OSError("full")), ZeroDivisionError()], ids=["full", "a mistake"])
+@pytest.mark.parametrize("in_main", [True, False], ids=["this thread", "the second"])
+def test_what_a_sink_raises_ends_it_and_nobody_waits(
+    origin: Origin, wire: Wire, error: Exception, in_main: bool
+) -> None:
+    size = 8 << 20
+    origin.put("b", "k", bytes(size))
+
+    class Failing:
+        def __len__(self) -> int:
+            return size
+
+        def write(self, at: int, piece: memoryview) -> None:
+            if at >= size // 4 and (threading.current_thread() is threading.main_thread()) == in_main:
+                raise error
+
+    with Exchange(wire, sockets=4) as exchange:
+        for number in range(4):
+            exchange.ask(number, object_get("b", "k"), Failing())
+        with pytest.raises((type(error), RuntimeError)):
+            all(exchange.answered() for _ in range(4))
