@@ -60,6 +60,18 @@ def test_rules_that_say_as_much_in_other_words_are_left_as_they_are(built: Groun
     assert built.plan().outcome is Outcome.SETTLED
 
 
+def test_a_rule_that_lets_everybody_in_is_named_and_left(ground: Ground) -> None:
+    ground.provision()
+    hand = Hand(ground.clients)
+    group = hand.group["GroupId"]
+    assert ground.plan().notes == ()
+    everybody: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    hand.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=everybody)
+    for report in (ground.plan(), ground.provision()):
+        assert report.outcome is Outcome.SETTLED
+        assert report.notes == (f"security group {group} lets 0.0.0.0/0 in: no rule of this path's, and left as it is",)
+
+
 def test_a_given_security_group_that_lets_too_little_through_is_named_and_never_changed(ground: Ground) -> None:
     hand, vpc = Hand(ground.clients), ground.config.vpc_id
     group = hand.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]

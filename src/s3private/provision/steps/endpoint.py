@@ -128,7 +128,9 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
                 f"security group {self.config.resource_name} ({group['GroupId']}) exists without the tag "
                 f"{PATH_TAG}={self.config.name}: it is somebody else's; rename the path, or tag it if it is yours"
             )
-        return self._read(group, ours=True)
+        inbound = [block["CidrIp"] for rule in group.get("IpPermissions", []) for block in rule.get("IpRanges", [])]
+        note = f"security group {group['GroupId']} lets {_ANYWHERE} in: no rule of this path's, and left as it is"
+        return replace(self._read(group, ours=True), notes=(note,) if _ANYWHERE in inbound else ())
 
     def leftover(self, found: Found) -> SecurityGroup | None:
         """Where another group is given by now, what this path made before."""
