@@ -87,6 +87,8 @@ def download(
     Raises ObjectChanged when it is replaced meanwhile, ChecksumMismatch, ReadError when S3 refuses it, Refused when
     another download of the same file is under way, OSError when the disk does.
     """
+    if ahead < 1:
+        raise ValueError("ahead must be 1 or more")
     asked = wanted(object, extra_args)
     target = Path(file)
     if target.is_dir():

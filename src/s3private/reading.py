@@ -92,6 +92,8 @@ def read_object(
     CRC32C and CRC64NVME. Memory: the object.
     Raises ObjectChanged when it was replaced meanwhile, ChecksumMismatch, ReadError when S3 refuses it.
     """
+    if ahead < 1:
+        raise ValueError("ahead must be 1 or more")
     asked = wanted(object, extra_args)
     body, whole = b"", memoryview(b"")
     begun: Begun | None = None
@@ -210,6 +212,8 @@ def read_ranges(
     `read_object`. Memory: the ranges, with the gaps between those that are one request.
     Raises ObjectChanged, and ReadError when S3 refuses: a start beyond the end is an InvalidRange.
     """
+    if workers is not None and workers < 1:
+        raise ValueError("workers must be 1 or more")
     asked = wanted(object, extra_args)
     if etag:
         asked = asked._replace(etag=etag)

@@ -9,11 +9,12 @@ import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3private.asking import Item
 from s3private.entries import ObjectEntry, ObjectVersion
-from s3private.errors import ReadError
+from s3private.errors import ReadError, Refused
 from s3private.listing import list_objects
 from s3private.opening import described, open_object
 from s3private.parquet import Entry, Fetch, ParquetObject, parquet_object
@@ -159,6 +160,7 @@ def _parquet(
 ) -> tuple[Any, Iterator[Any]]:
     """The schema of the tables, and the tables."""
     pq = arrow("pyarrow.parquet")
+    _check(columns, schema)
     matching = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
     entries = _entries(s3, objects, extra_args)
 
@@ -171,6 +173,8 @@ def _parquet(
     if whole is None:
         raise _nothing(objects)
     chosen = projected(whole, columns)
+    if matching is not None:
+        _check_filter(matching, whole)
     needed = chosen.names if matching is None else [*chosen.names, *_columns_of(matching, whole)]
 
     def read(load: Any) -> Any:
@@ -185,6 +189,24 @@ def _parquet(
 
     loads = (load for file in files for load in file.loads(needed, matching, whole, memory // (2 * workers)))
     return chosen, _in_order(loads, read, lambda load: load.compressed + load.decoded, workers, memory)
+
+
+def _check(columns: Sequence[str] | None, schema: Any) -> None:
+    if isinstance(columns, str):
+        raise Refused(f"columns is a list of names: columns=[{columns!r}]")
+    if schema is not None and not isinstance(schema, arrow().Schema):
+        raise Refused(f"schema is a pyarrow.Schema, such as pyarrow.schema([('id', pyarrow.int64())]), not {schema!r}")
+
+
+def _check_filter(matching: Any, schema: Any) -> None:
+    """Before anything but footers is fetched."""
+    try:
+        schema.empty_table().filter(matching)
+    except arrow().ArrowException as error:
+        raise Refused(
+            f"filters: {error}. They are a list such as [('day', '>=', 3)], or a pyarrow.compute.Expression, on the "
+            f"columns {', '.join(schema.names)}"
+        ) from error
 
 
 def _columns_of(matching: Any, schema: Any) -> list[str]:
@@ -215,8 +237,9 @@ def _parsed(
     extra_args: Mapping[str, Any] | None,
 ) -> Any:
     pa = arrow()
+    _check(columns, schema)
     entries = _entries(s3, objects, extra_args)
-    small = read_objects(
+    small: Any = read_objects(
         s3, (entry for entry in entries if entry.size <= _WHOLE), memory=64 << 20, extra_args=extra_args
     )
     sources = ((entry, next(small).body if entry.size <= _WHOLE else None) for entry in entries)
@@ -230,11 +253,15 @@ def _parsed(
                 with open_object(s3, entry, cache=0, extra_args=extra_args) as file:
                     table = parse(_unpacked(entry, file))
         except (pa.ArrowException, OSError) as error:
-            raise ReadError(f"{entry.uri}: {error}{expected}") from error
+            # The rows that it quotes may be of any bytes.
+            said = "".join(each if each.isprintable() else "?" for each in str(error))
+            raise ReadError(f"{entry.uri}: {said}{expected}") from error
         kept = table if columns is None else table.select([n for n in columns if n in table.schema.names])
         return entry.uri, table.schema, kept
 
-    found = list(_in_order(sources, read, lambda source: 0, workers, 0))
+    # After an error its connections are not to wait for the garbage collector.
+    with closing(small):
+        found = list(_in_order(sources, read, lambda source: 0, workers, 0))
     whole = schema if schema is not None else unified((uri, its) for uri, its, _ in found)
     if whole is None:
         raise _nothing(objects)

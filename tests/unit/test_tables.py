@@ -300,6 +300,37 @@ def test_a_file_that_cannot_be_parsed_is_named(origin: Origin, s3: Any) -> None:
         read_json(s3, "s3://b/array.json")
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"columns": "price"}, r"columns is a list of names: columns=\['price'\]"),
+        ({"schema": {"day": "int32"}}, r"schema is a pyarrow\.Schema"),
+        ({"filters": [("nope", "=", 1)]}, r"filters: .*nope.* on the columns day, price, note, place"),
+        ({"filters": ("day", ">=", 3)}, r"filters: .* a list such as \[\('day', '>=', 3\)\]"),
+        ({"filters": "day >= 3"}, r"filters: .* on the columns"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_how_to_write_them(
+    origin: Origin, s3: Any, how: dict[str, Any], said: str
+) -> None:
+    """Before anything but the footer is fetched."""
+    body = parquet(sales(rows=GROUP))
+    origin.put("b", "t.parquet", body)
+    with pytest.raises(Refused, match=f"(?s){said}"):
+        read_parquet(s3, "s3://b/t.parquet", **how)
+    assert [each for each in asked(origin, "t.parquet") if each[0] < len(body) - 64 * 1024] == []
+    if "filters" not in how:
+        with pytest.raises(Refused, match=said):
+            read_csv(s3, "s3://b/t.parquet", **how)
+
+
+def test_what_an_error_quotes_can_be_printed(origin: Origin, s3: Any) -> None:
+    origin.put("b", "k.csv", b"a\n\x1b[2Jx,\x00y\n")
+    with pytest.raises(ReadError, match=r"^s3://b/k\.csv: CSV parse error.*\?\[2Jx,\?y") as refused:
+        read_csv(s3, "s3://b/k.csv")
+    assert str(refused.value).isprintable()
+
+
 def test_where_nothing_is_there_a_schema_is_needed(origin: Origin, s3: Any) -> None:
     origin.put("b", "k", b"")
     for read in (read_csv, read_json, read_parquet):

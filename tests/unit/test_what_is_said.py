@@ -27,6 +27,7 @@ from s3private import (
     read_object,
     read_objects,
     read_range,
+    read_ranges,
     stream_object,
 )
 from s3private.botocore_errors import as_ours
@@ -143,6 +144,27 @@ def test_one_object_where_many_are_asked_for_is_refused_with_what_to_write(s3: A
     entry: Any = ObjectEntry("b", "k", 1, datetime(2026, 1, 1, tzinfo=UTC), "", "")
     with pytest.raises(Refused, match="give a list"):
         read_objects(s3, entry)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda s3, folder: read_object(s3, "s3://b/k", ahead=0),
+        lambda s3, folder: stream_object(s3, "s3://b/k", ahead=0),
+        lambda s3, folder: stream_object(s3, "s3://b/k", part=0),
+        lambda s3, folder: read_ranges(s3, "s3://b/k", [(0, 1)], workers=0),
+        lambda s3, folder: read_objects(s3, ["s3://b/k"], workers=-1),
+        lambda s3, folder: download(s3, "s3://b/k", folder / "file", ahead=0),
+    ],
+)
+@pytest.mark.timeout(20)
+def test_nothing_at_once_is_refused_and_does_not_wait_for_ever(
+    origin: Origin, s3: Any, tmp_path: Path, ask: Callable[[Any, Path], object]
+) -> None:
+    origin.put("b", "k", b"body")
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        ask(s3, tmp_path)
+    assert origin.requests == []
 
 
 def test_a_name_that_cannot_be_a_buckets_is_refused(s3: Any) -> None:
