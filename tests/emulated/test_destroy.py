@@ -186,6 +186,18 @@ def test_its_own_connection_that_aws_still_shows_is_waited_for_and_not_called_a_
     assert not {"services", *BENEATH} & set(count(emulator))
 
 
+def test_what_else_has_the_security_group_is_named_while_destroy_waits(run: Interrupted) -> None:
+    run.until_settled(run.ground.provision, runs=1)
+    hand = Hand(run.ground.clients)
+    made = hand.ec2.create_network_interface(
+        SubnetId=run.ground.config.subnet_ids[0], Groups=[hand.group["GroupId"]], Description="somebody's"
+    )
+    run.run(run.ground.destroy)
+    [group] = [c for c in run.reports[-1].changes if c.step == "security group"]
+    assert (group.action, run.reports[-1].outcome) == (Action.REMAINS, Outcome.RUN_AGAIN)
+    assert f": on {made['NetworkInterface']['NetworkInterfaceId']} (somebody's)" in group.reason
+
+
 def test_deletion_protection_is_said_at_once_with_how_to_lift_it(run: Interrupted) -> None:
     run.until_settled(run.ground.provision, runs=1)
     hand = Hand(run.ground.clients)

@@ -230,7 +230,14 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
                     f"change: aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint.id} --remove-security-group-ids "
                     f"{resource.id} --add-security-group-ids <another>, then run destroy again"
                 ) from error
-            raise StillInUse(self.refusal(error)) from error
+            raise StillInUse(f"{self.refusal(error)}{self._holders(resource.id)}") from error
+
+    def _holders(self, group: str) -> str:
+        """Which network interfaces have it: AWS's refusal does not say."""
+        having: list[FilterTypeDef] = [{"Name": "group-id", "Values": [group]}]
+        seen = self.ec2.describe_network_interfaces(Filters=having)["NetworkInterfaces"]
+        names = sorted(f"{i['NetworkInterfaceId']} ({i.get('Description') or 'no description'})" for i in seen)
+        return f": on {', '.join(names)}" if names else ""
 
 
 @dataclass(frozen=True, kw_only=True)
