@@ -10,8 +10,10 @@ import datetime
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench import report
@@ -40,6 +42,7 @@ CASES = {
     "list unordered": Case(f"list_objects of {KEYS:,} keys, ordered=False", _LISTING, "the goal: 30 MiB"),
     "stream": Case("stream_object of 10 GiB", 64, "(ahead + 1) * part = 40 MiB; the goal: 64 MiB"),
     "open": Case("open_object of 10 GiB, read(1 MiB) to its end", 48, "cache + 3 * ahead + two reads = 42 MiB"),
+    "download": Case("download of 1 GiB", 4, "two pieces of 1 MiB; threads and sockets: 2"),
     "many": Case(
         "read_objects of 640 objects of 16 MiB, memory=64 MiB",
         120,
@@ -63,14 +66,14 @@ def _once(case: str, place: Place) -> None:
 
     keys_are_given()
     from bench.peers.private import Client
-    from s3private import list_objects, open_object, read_objects, stream_object
+    from s3private import download, list_objects, open_object, read_objects, stream_object
 
     bucket = {"list flat": FLAT, "list tree": TREE, "list unordered": FLAT}.get(case, "bench")
     s3 = Client(place, bucket).s3
     stored = block()
     key = f"one/{SIZE}.bin"
     forget_peak()
-    before = memory("VmRSS")
+    before, peak = memory("VmRSS"), 0
     if case in ("list flat", "list tree"):
         for entry, key in zip(list_objects(s3, f"s3://{bucket}/"), keys_of(bucket), strict=True):
             if entry.key != key:
@@ -85,13 +88,20 @@ def _once(case: str, place: Place) -> None:
     elif case == "open":
         with open_object(s3, f"s3://bench/{key}") as file:
             _compare(key, iter(lambda: file.read(MIB), b""), SIZE, stored)
+    elif case == "download":
+        key = f"one/{GIB}.bin"
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+            path = download(s3, f"s3://bench/{key}", folder).path
+            peak = memory("VmHWM")
+            with path.open("rb") as file:
+                _compare(key, iter(lambda: file.read(MIB), b""), GIB, stored)
     else:
         keys = [f"many/{number:06d}-{16 * MIB}.bin" for number in range(SIZE // (16 * MIB))]
         reading = read_objects(s3, [f"s3://bench/{key}" for key in keys], memory=64 * MIB)
         for key, read in zip(keys, reading, strict=True):
             if len(read.body) != 16 * MIB or not same_as_stored(read.body, key, stored):
                 sys.exit(f"{key}: other bytes than were stored")
-    print(json.dumps((memory("VmHWM") - before) / 1024))
+    print(json.dumps(((peak or memory("VmHWM")) - before) / 1024))
     sys.stdout.flush()
 
 

@@ -27,6 +27,20 @@ class Asked:
         self.again = False
 
 
+class Scratch:
+    """Where pieces are received that go on to a Sink; made when the first one comes: most calls need none."""
+
+    SIZE = 1 << 20
+
+    def __init__(self) -> None:
+        self._view: memoryview | None = None
+
+    def view(self) -> memoryview:
+        if self._view is None:
+            self._view = memoryview(bytearray(self.SIZE))
+        return self._view
+
+
 class Connection:
     """One socket to the host, and the answer that is coming in on it."""
 
@@ -71,7 +85,7 @@ class Connection:
         self.pieces: list[bytes] = []
         self.filled = 0
 
-    def receive_body(self, scratch: memoryview) -> bool:
+    def receive_body(self, scratch: Scratch) -> bool:
         """Receive into the room; True when it is full. scratch: for pieces on their way to a Sink.
 
         Raises OSError, Unwritable, and SSLWantReadError when no more is there.
@@ -79,7 +93,7 @@ class Connection:
         sock, room = self.sock, self.room
         assert sock is not None
         if not isinstance(room, memoryview):
-            return self._pour(sock, room, scratch)
+            return self._pour(sock, room, scratch.view())
         turns = _READS_IN_A_TURN
         while turns > 0 or sock.pending():
             turns -= 1

@@ -83,7 +83,7 @@ def download(
     ahead: parts of 8 MiB at once. extra_args: see `read_object`. A stored checksum is verified over the whole file.
     on_bytes: called, as boto3's Callback is, with how many bytes more are there; first with those of an earlier run.
 
-    Memory: two pieces of 512 KiB, and while boto3 is asked again 256 KiB for each of its 8 threads.
+    Memory: two pieces of 1 MiB, and while boto3 is asked again 256 KiB for each of its 8 threads.
     Raises ObjectChanged when it is replaced meanwhile, ChecksumMismatch, ReadError when S3 refuses it, Refused when
     another download of the same file is under way, OSError when the disk does.
     """

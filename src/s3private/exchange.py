@@ -30,6 +30,7 @@ from s3private.connection import (
     SMALL_BODY,
     Asked,
     Connection,
+    Scratch,
 )
 from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
@@ -42,7 +43,6 @@ _RECORD = 1 << 14
 """The most that one TLS record holds, and so one call receives. https://www.rfc-editor.org/rfc/rfc8446#section-5.1"""
 _SMALL = 1 << 15
 """A body up to this size is put together from what the records held: cheaper than making room for it first."""
-_SCRATCH = 1 << 19
 _LONG = 1 << 20
 """A body of which so much is still to come is worth a second thread, where another such body keeps this one busy."""
 Outcome = Answer | Broken | Future[Any]
@@ -66,7 +66,7 @@ class Exchange:
         self._held = 0
         self.first: Any = None
         self._selector = selectors.DefaultSelector()
-        self._scratch = memoryview(bytearray(_SCRATCH))
+        self._scratch = Scratch()
         self._queue: deque[Asked] = deque()
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -385,7 +385,7 @@ class Exchange:
         if long < 2 or (self._receiver is not None and self._receiver.busy >= long - 1):
             return False
         if self._receiver is None:
-            self._receiver = Receiver(memoryview(bytearray(_SCRATCH)))
+            self._receiver = Receiver()
             self._selector.register(self._receiver.bell, selectors.EVENT_READ, self._receiver)
         connection.state = GIVEN
         self._watch(connection, 0)

@@ -181,7 +181,7 @@ def _quoted(etags: Sequence[str]) -> Sequence[str]:
 
 
 def _named(storage_classes: Sequence[str | Any]) -> Sequence[str]:
-    return [name or "STANDARD" for name in storage_classes] if None in storage_classes else storage_classes
+    return storage_classes if all(storage_classes) else [name or "STANDARD" for name in storage_classes]
 
 
 def _decoded(names: Sequence[str]) -> Sequence[str]:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from s3private.connection import Scratch
 from s3private.places import Unwritable
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ Received = tuple["Connection", Exception | None]
 class Receiver:
     """`bell` is readable when there is something to `collect`. Only the thread that made it may call its methods."""
 
-    def __init__(self, scratch: memoryview) -> None:
-        """scratch: for pieces on their way to a Sink."""
-        self._scratch = scratch
+    def __init__(self) -> None:
+        self._scratch = Scratch()
         self.bell, self._ring = socket.socketpair()
         self._wake, self._call = socket.socketpair()
         self.bell.setblocking(False)
