@@ -59,7 +59,7 @@ def _refusal(s3: S3Client, uri: str, error: Any) -> ReadError:
         return ObjectChanged(f"{uri}: replaced since it was listed, or while it was read; list or read it again")
     words = f"{uri}: {code}: {said.get('Message')}"
     route, bucket = route_of(s3), split_uri(uri)[0]
-    if code in ("AccessDenied", "403") and route is not None and bucket not in route.buckets:
+    if code in ("AccessDenied", "403") and bucket not in route.buckets:
         # The endpoint's policy names buckets, and S3 does not always say that it was the policy.
         words += (
             f". The path {route.path} was made for {', '.join(route.buckets)}, not for {bucket}: "

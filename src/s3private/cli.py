@@ -46,6 +46,14 @@ def duration(text: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, None: 1}[match[2]]
 
 
+def interval(text: str) -> float:
+    """A duration between two looks: none at all would ask AWS as fast as it answers."""
+    seconds = duration(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"not a time between two looks: {text!r} (write 10s)")
+    return seconds
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="s3private",
@@ -111,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
             help="how long to wait in all: 90s, 45m or 2h (default 60m)",
         )
         verb.add_argument(
-            "--poll", type=duration, default=10.0, metavar="TIME", help="time between two looks (default 10s)"
+            "--poll", type=interval, default=10.0, metavar="TIME", help="time between two looks (default 10s)"
         )
     cli_objects.add_verbs(verbs)
     verify = verbs.add_parser("verify", help="use the path once from here, and say what that proves")

@@ -153,9 +153,7 @@ def explain(s3: S3Client) -> str:
 
     Raises RouteError for a client that `connect` did not make.
     """
-    known = _CONNECTED.get(s3)
-    if known is None:
-        raise RouteError("this client was not made by s3private.connect: nothing is known of where it goes")
+    known = _known(s3)
     route = known.route
     credentials = known.session.get_credentials()
     ignored = [name for name in _IGNORED if os.environ.get(name)]
@@ -172,16 +170,29 @@ def explain(s3: S3Client) -> str:
     return "\n".join(lines)
 
 
-def route_of(s3: S3Client) -> Route | None:
-    """The Route of `s3`; None for a client that `connect` did not make."""
-    known = _CONNECTED.get(s3)
-    return known.route if known is not None else None
+def refuse_other_clients(s3: S3Client) -> None:
+    """Raises RouteError for a client that `connect` did not make: it may go any way, and nobody would notice."""
+    _known(s3)
+
+
+def route_of(s3: S3Client) -> Route:
+    """The Route of `s3`. Raises RouteError for a client that `connect` did not make."""
+    return _known(s3).route
 
 
 def wire_of(s3: S3Client) -> Wire | None:
-    """The lean transport beside `s3`; None for a client that has none, or that `connect` did not make."""
+    """The lean transport beside `s3`, or None. Raises RouteError for a client that `connect` did not make."""
+    return _known(s3).wire
+
+
+def _known(s3: S3Client) -> _Connected:
     known = _CONNECTED.get(s3)
-    return known.wire if known is not None else None
+    if known is None:
+        raise RouteError(
+            "refused, not sent: this client was not made by s3private.connect, and where it goes is not known. "
+            "Use s3 = s3private.connect(route)"
+        )
+    return known
 
 
 def _wire(

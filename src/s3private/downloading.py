@@ -22,6 +22,7 @@ from zlib import crc32
 
 from s3private.asking import Item, Wanted, wanted
 from s3private.checksums import stored_checksum
+from s3private.client import refuse_other_clients
 from s3private.entries import ObjectEntry, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, Refused
 from s3private.filters import fixed_part, has_wildcards
@@ -89,6 +90,7 @@ def download(
     """
     if ahead < 1:
         raise ValueError("ahead must be 1 or more")
+    refuse_other_clients(s3)
     asked = wanted(object, extra_args)
     target = Path(file)
     if target.is_dir():

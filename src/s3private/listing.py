@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from s3private.buckets import refuse_elsewhere
+from s3private.client import refuse_other_clients
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import Refused
 from s3private.filters import Filter, Test, fixed_part, has_wildcards
@@ -143,6 +144,7 @@ def list_objects(
     there are no credentials to sign with.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
+    refuse_other_clients(s3)
     bucket, prefix, pattern = _prefix_and_glob(uri, glob)
     filter = Filter(
         glob=pattern,
@@ -189,6 +191,7 @@ def list_versions(
     """
     from s3private.versions import versions
 
+    refuse_other_clients(s3)
     bucket, prefix, pattern = _prefix_and_glob(uri, glob)
     filter = Filter(
         glob=pattern,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from s3private.asking import Item, Wanted, wanted
 from s3private.botocore_errors import as_ours
 from s3private.checksums import Checksum, stored_checksum
+from s3private.client import refuse_other_clients
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ReadError, S3PrivateError
 from s3private.listing import list_objects
@@ -60,6 +61,7 @@ def open_object(
     """
     if block < 1 or cache < 0 or ahead < 0:
         raise ValueError("block must be 1 or more, cache and ahead 0 or more")
+    refuse_other_clients(s3)
     entry: ObjectEntry | ObjectVersion
     stored: Checksum | None
     if isinstance(object, ObjectEntry | ObjectVersion):
@@ -85,6 +87,7 @@ def headed(s3: S3Client, uri: str, extra_args: Mapping[str, Any] | None = None) 
 
     Raises ReadError; where it names no object but there are some below it, that says so.
     """
+    refuse_other_clients(s3)
     asked = wanted(uri, extra_args)
     try:
         found = _head(s3, asked)

@@ -17,7 +17,7 @@ from zlib import crc32
 from s3private.asking import Item, Wanted, content_range, fetch, wanted
 from s3private.beside import BESIDE
 from s3private.checksums import stored_checksum, verify
-from s3private.client import wire_of
+from s3private.client import refuse_other_clients, wire_of
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ObjectChanged, ReadError, Refused
 from s3private.exchange import Exchange, Outcome
@@ -139,6 +139,7 @@ def stream_object(
     """
     if part < 1 or ahead < 1:
         raise ValueError("part and ahead must be 1 or more")
+    refuse_other_clients(s3)
     return ObjectStream(s3, wanted(object, extra_args), part, ahead)
 
 

@@ -84,3 +84,13 @@ def test_a_security_group_that_is_not_there_or_is_elsewhere(ground: Ground, caps
         assert code == 2
         assert line.startswith("s3private: aws.security_group_id: ")
         assert says in line
+
+
+@pytest.mark.parametrize("verb", ["provision", "destroy", "maintain"])
+def test_looks_with_no_time_between_them(ground: Ground, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    mark = ground.emulator.log.mark()
+    with pytest.raises(SystemExit) as ended:
+        main([verb, str(ground.file), "--poll", "0s"])
+    assert ended.value.code == 2
+    assert "--poll: not a time between two looks: '0s' (write 10s)" in capsys.readouterr().err
+    assert ground.emulator.log.since(mark) == []

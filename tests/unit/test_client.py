@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import socket
 import time
@@ -31,11 +32,16 @@ from s3private import (
     list_objects,
     list_versions,
     open_object,
+    read_csv,
+    read_json,
     read_object,
     read_objects,
+    read_parquet,
     read_range,
+    read_ranges,
     recipe,
     stream_object,
+    stream_parquet,
 )
 from s3private.client import Recipe, wire_of
 
@@ -188,6 +194,41 @@ def test_a_client_of_a_session_has_no_recipe_and_says_what_to_do(origin: Origin)
         recipe(s3)
     with pytest.raises(RouteError, match=r"not made by s3private\.connect"):
         explain(boto3.client("s3", region_name="eu-west-1"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s3, to: list_objects(s3, "s3://b/"),
+        lambda s3, to: list_versions(s3, "s3://b/"),
+        lambda s3, to: read_objects(s3, ["s3://b/k"]),
+        lambda s3, to: read_object(s3, "s3://b/k"),
+        lambda s3, to: stream_object(s3, "s3://b/k"),
+        lambda s3, to: read_range(s3, "s3://b/k", 0, 1),
+        lambda s3, to: read_ranges(s3, "s3://b/k", [(0, 1)]),
+        lambda s3, to: open_object(s3, "s3://b/k"),
+        lambda s3, to: open_object(s3, LISTED._replace(bucket="b", size=1 << 20)),
+        lambda s3, to: download(s3, "s3://b/k", to / "file"),
+        lambda s3, to: download_prefix(s3, "s3://b/", to),
+        lambda s3, to: read_csv(s3, ["s3://b/k"]),
+        lambda s3, to: read_json(s3, "s3://b/k"),
+        lambda s3, to: read_parquet(s3, [LISTED._replace(bucket="b", size=1 << 20)]),
+        lambda s3, to: next(stream_parquet(s3, ["s3://b/k"])),
+    ],
+)
+def test_listing_and_reading_take_no_client_that_may_go_another_way(
+    origin: Origin, tmp_path: Path, call: Callable[[Any, Path], object]
+) -> None:
+    s3 = boto3.client(
+        "s3",
+        region_name="eu-west-1",
+        endpoint_url=origin.route().endpoint_url,
+        aws_access_key_id="AKIAEXAMPLE000000000",
+        aws_secret_access_key="not-a-secret",
+    )
+    with pytest.raises(RouteError, match=r"not made by s3private\.connect.*s3private\.connect\(route\)"):
+        call(s3, tmp_path)
+    assert (origin.requests, os.listdir(tmp_path)) == ([], [])
 
 
 def test_a_route_is_found_by_its_name(origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

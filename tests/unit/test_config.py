@@ -46,6 +46,7 @@ def test_the_committed_path_file_is_accepted() -> None:
         ("aws.idle_timeout_seconds", True, "60 to 6000"),
         ("s3.buckets", [], "1 to 100 buckets"),
         ("s3.buckets", ["Bad_Bucket"], "bucket names"),
+        ("s3.buckets", ["fast--euw1-az1--x-s3"], "directory bucket"),
         ("s3.domain_names", ["s3.ap-northeast-1.amazonaws.com"], "public name"),
         ("s3.domain_names", [f"b{i}.example.com" for i in range(11)], "1 to 10"),
         ("databricks.workspace_ids", ["1001"], "whole numbers"),

@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 
 from origin.lists import Lists
 from origin.server import Fault, Request
-from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, connect, list_objects, list_versions
+from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, Route, connect, list_objects, list_versions
 from s3private.filters import glob_pattern
 from unit.bucket import Bucket
 
@@ -324,7 +324,14 @@ def test_versions_come_by_key_the_newest_first_with_delete_markers() -> None:
             "StorageClass": "STANDARD",
         }
 
-    s3 = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="A", aws_secret_access_key="s")
+    route = Route(
+        path="demo",
+        region="eu-west-1",
+        endpoint_url="https://bucket.vpce-1.example",
+        vpc_endpoint_id="vpce-1",
+        buckets=("b",),
+    )
+    s3 = connect(route, session=boto3.Session("A", "s"))
     first = {
         "IsTruncated": True,
         "NextKeyMarker": "b",

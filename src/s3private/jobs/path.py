@@ -55,7 +55,7 @@ def _parameters(verb: str) -> Parameters:
 
 def _add_waiting(parameters: Parameters) -> None:
     parameters.add_argument("--timeout", type=cli.duration, default=5400.0, help="how long to wait in all")
-    parameters.add_argument("--poll", type=cli.duration, default=10.0, help="time between two looks")
+    parameters.add_argument("--poll", type=cli.interval, default=10.0, help="time between two looks")
 
 
 def _walk(given: argparse.Namespace) -> Ending:
