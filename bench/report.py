@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from version import content_version
+
 from bench.clients import CONTENDERS
 from bench.serving import HERE, WORK
 from bench.workloads import Workload
@@ -136,6 +138,10 @@ def versions(clients: list[str]) -> list[str]:
     found = [f"Python {platform.python_version()}", ssl.OPENSSL_VERSION]
     asked = sorted({(CONTENDERS[client].environment, CONTENDERS[client].package) for client in clients})
     for environment, package in asked:
+        if package == "s3private":
+            # It runs from the source as it is now; the metadata are of when it was installed.
+            found.append(f"s3private {content_version(WORK.parent)}")
+            continue
         said = subprocess.run(
             [
                 str(WORK / environment / "bin/python"),
