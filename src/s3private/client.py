@@ -186,7 +186,10 @@ def wire_of(s3: S3Client) -> Wire | None:
 
 
 def _known(s3: S3Client) -> _Connected:
-    known = _CONNECTED.get(s3)
+    from botocore.client import BaseClient
+
+    # What is no client at all may not even be looked up.
+    known = _CONNECTED.get(s3) if isinstance(s3, BaseClient) else None
     if known is None:
         raise RouteError(
             "refused, not sent: this client was not made by s3private.connect, and where it goes is not known. "

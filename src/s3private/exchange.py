@@ -98,8 +98,12 @@ class Exchange:
 
     def __len__(self) -> int:
         """How many outcomes are still to come."""
-        busy = len(self._open) - len(self._idle) - self._opening
-        return len(self._queue) + busy + len(self._beside) + len(self._done)
+        return len(self._queue) + self._busy + len(self._parked) + len(self._beside) + len(self._done)
+
+    @property
+    def _busy(self) -> int:
+        """How many connections the server is to say something on."""
+        return len(self._open) - len(self._idle) - self._opening - len(self._parked)
 
     def ask(self, tag: Any, get: Get, into: Place | None = None) -> None:
         """Ask `get`; its outcome comes out of `answered` with `tag`. into: see Place; None: bytes of its own."""
@@ -159,7 +163,7 @@ class Exchange:
 
     def _start(self) -> None:
         while self._queue:
-            if self._idle:
+            if self._idle and self._busy < self._limit:
                 self._send(self._idle.pop())
             elif len(self._open) < self._limit and (taken := self._wire.take()) is not None:
                 self._open.add(taken)
@@ -172,7 +176,11 @@ class Exchange:
 
     def _grow(self) -> bool:
         """Open as many again as there are, where requests wait, nothing else is to be done, and none is opening."""
-        wanted = min(max(1, len(self._open)), self._limit - len(self._open), len(self._queue))
+        room = self._limit - len(self._open)
+        if room <= 0 and not self._busy:
+            # What is parked may wait for one that is still to be asked.
+            room = 1
+        wanted = min(max(1, len(self._open)), room, len(self._queue))
         if self._opening or wanted <= 0:
             return False
         for _ in range(wanted):
@@ -236,7 +244,7 @@ class Exchange:
         self._opening -= 1
         connection.state = IDLE
         self._watch(connection, selectors.EVENT_READ)
-        if self._queue:
+        if self._queue and self._busy <= self._limit:
             self._send(connection)
         else:
             self._idle.append(connection)
@@ -430,7 +438,7 @@ class Exchange:
             self._drop(connection)
             return True
         connection.state = IDLE
-        if self._queue:
+        if self._queue and self._busy <= self._limit:
             self._send(connection)
         else:
             self._idle.append(connection)

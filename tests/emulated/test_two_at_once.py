@@ -81,9 +81,12 @@ def both(run: Interrupted) -> list[Report]:
     """Two runs, each with clients of its own, started together."""
     reports: list[Report] = []
     ground = run.ground
+    # Making clients takes longer than some runs do.
+    ready = threading.Barrier(2)
 
     def one() -> None:
         steps = path_steps(ground.config, Clients(ground.config))
+        ready.wait(60)
         reports.append(provision(steps, clock=BriefClock(), timeout=7200))
 
     threads = [threading.Thread(target=one) for _ in range(2)]

@@ -229,6 +229,8 @@ def test_listing_and_reading_take_no_client_that_may_go_another_way(
     with pytest.raises(RouteError, match=r"not made by s3private\.connect.*s3private\.connect\(route\)"):
         call(s3, tmp_path)
     assert (origin.requests, os.listdir(tmp_path)) == ([], [])
+    with pytest.raises(RouteError, match=r"not made by s3private\.connect"):
+        call(origin.route(), tmp_path)
 
 
 def test_a_route_is_found_by_its_name(origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
