@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from s3private.errors import OutsideRoute
 
-# A directory bucket, and an access point of one.
-_DIRECTORY = ("--x-s3", "--xa-s3")
+DIRECTORY_BUCKET = ("--x-s3", "--xa-s3")
+"""How the name of a directory bucket ends, and that of an access point of one.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-bucket-naming-rules.html"""
 
 
 def refuse_elsewhere(bucket: str, path: str = "the path") -> None:
@@ -24,7 +25,7 @@ def refuse_elsewhere(bucket: str, path: str = "the path") -> None:
             f"refused, not sent: {bucket} is reached at {_host_of(bucket)}, which is not the host of {path}. "
             "Read the bucket behind it by its name"
         )
-    if bucket.endswith(_DIRECTORY):
+    if bucket.endswith(DIRECTORY_BUCKET):
         raise OutsideRoute(
             f"refused, not sent: {bucket} is a directory bucket, which no S3 interface endpoint serves: not {path} "
             "either. S3 Express One Zone has endpoints of its own (com.amazonaws.<region>.s3express, in a VPC): "

@@ -280,7 +280,7 @@ def test_no_more_than_the_memory_that_was_given_is_taken(
     bodies = [content(MIB, number) for number in range(32)]
     for number, body in enumerate(bodies):
         origin.put("b", f"k{number}", body)
-    # Those that come late find the room taken by what comes after them.
+    # The server's latency for every fifth: those that come late find the room taken by what comes after them.
     origin.before = lambda request: time.sleep(0.03) if request.key.endswith(("5", "0")) else None
     made, handed, most = 0, 0, 0
 

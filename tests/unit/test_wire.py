@@ -92,6 +92,7 @@ def test_a_broken_answer_is_broken_and_says_why(origin: Origin, wire: Wire, kind
 
 def test_after_slow_down_there_are_fewer_sockets_and_then_more_again(origin: Origin, wire: Wire) -> None:
     origin.put("b", "k", b"x")
+    # The server's latency: where there is none, one socket is enough and no more are opened.
     origin.before = lambda request: time.sleep(0.005)
     origin.fault = lambda request: Fault("slow down") if 40 <= request.number < 60 else None
     outcomes = get_many(wire, [object_get("b", "k")] * 600, 16)
@@ -151,6 +152,30 @@ def test_a_long_body_that_breaks_off_in_the_second_thread_is_broken(origin: Orig
     outcomes = get_many(wire, [object_get("b", f"k{n}") for n in range(4)], 4)
     assert len(outcomes) == 4
     assert all(isinstance(each, Broken) and each.received <= 5_000_000 for each in outcomes)
+
+
+def test_what_waits_for_memory_does_not_keep_out_what_must_come_first(origin: Origin, wire: Wire) -> None:
+    """The only socket is parked with a body that has no room, and the one that makes room is still to be asked for."""
+    size = 1 << 20
+    for key in ("held", "parked", "first"):
+        origin.put("b", key, bytes(size))
+    outcomes: list[str] = []
+
+    def read() -> None:
+        with Exchange(wire, sockets=1, memory=1) as exchange:
+            exchange.ask("held", object_get("b", "held"))
+            outcomes.extend(tag for tag, _ in exchange.answered())
+            exchange.ask("parked", object_get("b", "parked"))
+            exchange.send()
+            exchange.ask("first", object_get("b", "first"))
+            exchange.first = "first"
+            outcomes.extend(tag for tag, _ in exchange.answered())
+
+    # A thread of its own, left behind where it waits for ever.
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(20)
+    assert outcomes == ["held", "first"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

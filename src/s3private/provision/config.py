@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.loaders import Loader
 
+from s3private.buckets import DIRECTORY_BUCKET
 from s3private.errors import ConfigError
 
 ACCOUNT_HOST = "https://accounts.cloud.databricks.com"
@@ -174,8 +175,7 @@ def _principal(value: Any) -> str:
 def _bucket(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
         raise ValueError("must hold bucket names: 3 to 63 of a-z, 0-9, '.' and '-'")
-    if value.endswith("--x-s3"):
-        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-networking.html
+    if value.endswith(DIRECTORY_BUCKET):
         raise ValueError(f"{value} is a directory bucket, which no S3 interface endpoint serves")
     return value
 
