@@ -15,10 +15,11 @@ import sys
 import time
 import urllib.request
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from bench import report, workloads
-from bench.clients import CONTENDERS
+from bench.clients import BEFORE, CONTENDERS, before
 from bench.serving import WORK, Place, serving
 
 RUN_SECONDS = 300.0
@@ -42,7 +43,8 @@ def environment() -> dict[str, str]:
 
 def _run(client: str, scale: str, number: int, place: Place) -> dict[str, Any]:
     python = WORK / CONTENDERS[client].environment / "bin/python"
-    command = [str(python), "-m", "bench.once", client, scale, str(number), place.url, place.ca]
+    asked = "s3private" if client == BEFORE else client
+    command = [str(python), "-m", "bench.once", asked, scale, str(number), place.url, place.ca]
     try:
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=RUN_SECONDS)
         found: dict[str, Any] = json.loads(done.stdout)
@@ -96,10 +98,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, help="of each client on each workload (default 5; quick: 3)")
     parser.add_argument("--only", default="", metavar="a,b", help="these workloads: letters, or names as in the table")
     parser.add_argument("--clients", default="", metavar="NAME,NAME", help=f"of {', '.join(CONTENDERS)}")
+    parser.add_argument(
+        "--beside", metavar="DIR", help="another checkout with a .bench: its s3private takes part, nothing is written"
+    )
     arguments = parser.parse_args()
     names = [name for name in arguments.clients.split(",") if name] or [
         name for name, each in CONTENDERS.items() if each.quick or not arguments.quick
     ]
+    if arguments.beside:
+        other = Path(arguments.beside).resolve() / ".bench/peers"
+        if not (other / "bin/python").exists():
+            parser.error(f"--beside: no environment in {other}: run `make bench-quick` there first")
+        CONTENDERS[BEFORE] = before(str(other))
+        names.append(BEFORE)
     if unknown := sorted(set(names) - set(CONTENDERS)):
         parser.error(f"no such client: {unknown[0]}")
     only = [name.strip() for name in arguments.only.split("/" if "/" in arguments.only else ",") if name.strip()]
@@ -109,7 +120,7 @@ def main() -> int:
     chosen = workloads.quick() if arguments.quick else workloads.full()
     text = report.document(chosen, results, time.monotonic() - began, SLOW_SECONDS[scale])
     print(text)
-    if not (arguments.quick or only or arguments.clients):
+    if not (arguments.quick or only or arguments.clients or arguments.beside):
         report.write(text, report.TIMES)
     return int(any("wrong" in run for each in results.values() for run in each.get("s3private", [])))
 

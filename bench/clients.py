@@ -28,3 +28,11 @@ CONTENDERS = {
     "obstore-arrow": Contender("obstore, Arrow", "bench.peers.obstore_arrow", package="obstore", work="de"),
     "raw": Contender("raw sockets (ceiling)", "bench.peers.raw", work="abcf"),
 }
+
+BEFORE = "before"
+"""The s3private of another checkout, in the same run: what a change costs or gains."""
+
+
+def before(environment: str) -> Contender:
+    """environment: of that checkout, in which its s3private is installed."""
+    return Contender("s3private before", "bench.peers.private", environment=environment, package="s3private")

@@ -13,7 +13,7 @@ from typing import Any
 
 from version import content_version
 
-from bench.clients import CONTENDERS
+from bench.clients import BEFORE, CONTENDERS
 from bench.serving import HERE, WORK
 from bench.workloads import Workload
 
@@ -33,7 +33,8 @@ def median(runs: list[dict[str, Any]], figure: str = "seconds") -> float | None:
 
 
 def best_peer(row: Row) -> float | None:
-    found = [median(runs) for client, runs in row.items() if not client.startswith(OURS) and client != CEILING]
+    peers = [client for client in row if not client.startswith(OURS) and client not in (CEILING, BEFORE)]
+    found = [median(row[client]) for client in peers]
     return min((seconds for seconds in found if seconds is not None), default=None)
 
 
@@ -58,6 +59,12 @@ def times_faster(row: Row) -> float | None:
     return plain / own if own is not None and plain is not None else None
 
 
+def of_before(row: Row) -> float | None:
+    """The median of s3private's rows in times of what another checkout's needs."""
+    own, other = median(row.get(OURS, [])), median(row.get(BEFORE, []))
+    return own / other if own is not None and other is not None else None
+
+
 def _seconds(seconds: float | None) -> str:
     return "wrong" if seconds is None else f"{seconds:.2f}"
 
@@ -67,6 +74,8 @@ def line(workload: Workload, row: Row) -> str:
     cells = [f"{client} {_seconds(median(runs))}" for client, runs in row.items()]
     found = ratio(row)
     against = "" if found is None else f"  ({found:.2f} of the best peer, goal {workload.goal})"
+    if (changed := of_before(row)) is not None:
+        against += f"  ({changed:.2f} of before)"
     return f"{workload.name:10}" + " · ".join(cells) + against
 
 
