@@ -23,6 +23,7 @@ from zlib import crc32
 from s3private.asking import Item, Wanted, wanted
 from s3private.checksums import stored_checksum
 from s3private.client import refuse_other_clients
+from s3private.descriptor import Descriptor
 from s3private.entries import ObjectEntry, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, Refused
 from s3private.filters import fixed_part, has_wildcards
@@ -208,7 +209,7 @@ class _Prefix:
 
 @dataclass(frozen=True, slots=True)
 class _Staging:
-    file: int
+    file: Descriptor
     path: Path
     journal: Path
 
@@ -216,7 +217,7 @@ class _Staging:
 class _Part:
     """A Sink: one part of the file, and the CRC32 of what was written to it."""
 
-    def __init__(self, file: int, start: int, length: int) -> None:
+    def __init__(self, file: Descriptor, start: int, length: int) -> None:
         self._file = file
         self._start = start
         self._length = length
@@ -227,11 +228,8 @@ class _Part:
 
     def write(self, at: int, piece: memoryview) -> None:
         self.crc = crc32(piece, self.crc if at else 0)
-        position = self._start + at
         try:
-            while piece:
-                written = os.pwrite(self._file, piece, position)
-                piece, position = piece[written:], position + written
+            self._file.write(piece, self._start + at)
         except OSError as error:
             raise Unwritable(error) from error
 
@@ -286,19 +284,19 @@ def _staged(target: Path) -> Iterator[_Staging]:
         directory.mkdir(mode=0o700, exist_ok=True)
         name = hashlib.sha256(str(target.absolute()).encode()).hexdigest()[:32]
     path = directory / name
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    file = Descriptor(path, os.O_RDWR | os.O_CREAT)
     try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The other may have ended between our opening and our locking: what we hold then is the finished file.
-            free = path.exists() and os.fstat(file).st_ino == path.stat().st_ino
+            free = path.exists() and file.stat().st_ino == path.stat().st_ino
         except BlockingIOError:
             free = False
         if not free:
             raise Refused(f"{target}: another download of this file is under way")
         yield _Staging(file, path, directory / f"{name}.journal")
     finally:
-        os.close(file)
+        file.close()
 
 
 def _download(
@@ -316,23 +314,23 @@ def _download(
     if resumed and on_bytes is not None:
         on_bytes(resumed)
     crcs = dict(done)
-    journal = os.open(staging.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    journal = Descriptor(staging.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         if found is None:
-            os.ftruncate(journal, 0)
+            journal.truncate(0)
 
         def place(known: Begun, number: int, length: int) -> _Part:
             nonlocal begun
             if begun is None:
                 begun = known
                 # Not to its length: filling a file from its beginning costs ext4 a third of filling holes.
-                os.ftruncate(staging.file, 0)
-                os.write(journal, json.dumps(_head(asked, known)).encode() + b"\n")
+                staging.file.truncate(0)
+                journal.append(json.dumps(_head(asked, known)).encode() + b"\n")
             return _Part(staging.file, number * PART, length)
 
         for number, written in parts(s3, asked, place, part=PART, ahead=ahead, begun=begun, done=done):
             crcs[number] = written.crc
-            os.write(journal, b"%d %d\n" % (number, written.crc))
+            journal.append(b"%d %d\n" % (number, written.crc))
             if on_bytes is not None:
                 on_bytes(len(written))
         assert begun is not None
@@ -340,7 +338,7 @@ def _download(
     except Unwritable as error:
         raise error.reason from None
     finally:
-        os.close(journal)
+        journal.close()
     _move(staging.path, target)
     staging.journal.unlink()
     return Downloaded(asked.uri, target, begun.size, begun.etag, resumed, verified)
@@ -359,9 +357,9 @@ def _verified(asked: Wanted, staging: _Staging, begun: Begun, crcs: dict[int, in
         raise
 
 
-def _pieces(file: int) -> Iterator[memoryview]:
+def _pieces(file: Descriptor) -> Iterator[memoryview]:
     buffer, position = memoryview(bytearray(1 << 20)), 0
-    while count := os.preadv(file, [buffer], position):
+    while count := file.read_into(buffer, position):
         yield buffer[:count]
         position += count
 

@@ -1,0 +1,69 @@
+"""An open file that several threads write to, and that one of them closes: once it is closed, nothing is written.
+
+A bare number is no owner: closed, it soon is another file's, and who still has it writes there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+Bytes = bytes | bytearray | memoryview
+
+
+class Descriptor:
+    """Owns an open file. Safe to share between threads: `close` waits for the one call that is under way.
+
+    Each call raises OSError: what the system says, and EBADF once it is closed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> None:
+        self._number = -1
+        # Reentrant: the garbage collector may end the owner in any thread, even in one that is writing here.
+        self._lock = threading.RLock()
+        self._number = os.open(path, flags | os.O_CLOEXEC, mode)
+
+    def write(self, piece: Bytes, at: int) -> None:
+        """All of `piece`, from byte `at` of the file on."""
+        rest = memoryview(piece)
+        with self._lock:
+            while rest:
+                written = os.pwrite(self.fileno(), rest, at)
+                rest, at = rest[written:], at + written
+
+    def append(self, piece: Bytes) -> None:
+        """All of `piece`, where writing goes on: at the end, with O_APPEND."""
+        rest = memoryview(piece)
+        with self._lock:
+            while rest:
+                rest = rest[os.write(self.fileno(), rest) :]
+
+    def read_into(self, buffer: memoryview, at: int) -> int:
+        """How many bytes from `at` on are in `buffer` now; 0 at the end."""
+        with self._lock:
+            return os.preadv(self.fileno(), [buffer], at)
+
+    def truncate(self, size: int) -> None:
+        with self._lock:
+            os.ftruncate(self.fileno(), size)
+
+    def stat(self) -> os.stat_result:
+        with self._lock:
+            return os.fstat(self.fileno())
+
+    def fileno(self) -> int:
+        """The number, for one call in the thread that closes it; never to be kept, nor handed to another thread."""
+        if self._number < 0:
+            raise OSError(errno.EBADF, "the file is closed: whoever opened it has gone on")
+        return self._number
+
+    def close(self) -> None:
+        """Closed already, nothing happens."""
+        with self._lock:
+            number, self._number = self._number, -1
+            if number >= 0:
+                os.close(number)
+
+    def __del__(self) -> None:
+        self.close()
