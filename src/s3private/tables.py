@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from s3private.asking import Item
-from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ReadError, Refused
-from s3private.listing import list_objects
-from s3private.opening import described, open_object
+from s3private.opening import open_object
 from s3private.parquet import Entry, Fetch, ParquetObject, parquet_object
 from s3private.reading import read_objects, read_ranges
 from s3private.schemas import arrow, conformed, projected, unified
+from s3private.table_files import Objects, table_files
+from s3private.threads import Threads
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from types_boto3_s3 import S3Client
-
-Objects = Item | Iterable[Item]
-"""A URI of one object, of a prefix (ending in `/`) or with wildcards; an entry of a listing; or many of them."""
 
 WORKERS = 8
 MEMORY = 256 << 20
@@ -162,13 +158,13 @@ def _parquet(
     pq = arrow("pyarrow.parquet")
     _check(columns, schema)
     matching = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
-    entries = _entries(s3, objects, extra_args)
+    entries = [file.entry for file in table_files(s3, objects, extra_args)]
 
     def footer(entry: Entry) -> ParquetObject:
         return parquet_object(entry, _fetch(s3, entry, extra_args))
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="s3private-footer") as pool:
-        files = list(pool.map(footer, entries))
+    with closing(_in_order(entries, footer, lambda entry: 0, workers, 0)) as footers:
+        files = list(footers)
     whole = schema if schema is not None else unified((file.entry.uri, file.schema) for file in files)
     if whole is None:
         raise _nothing(objects)
@@ -238,7 +234,7 @@ def _parsed(
 ) -> Any:
     pa = arrow()
     _check(columns, schema)
-    entries = _entries(s3, objects, extra_args)
+    entries = [file.entry for file in table_files(s3, objects, extra_args)]
     small: Any = read_objects(
         s3, (entry for entry in entries if entry.size <= _WHOLE), memory=64 << 20, extra_args=extra_args
     )
@@ -260,8 +256,8 @@ def _parsed(
         return entry.uri, table.schema, kept
 
     # After an error its connections are not to wait for the garbage collector.
-    with closing(small):
-        found = list(_in_order(sources, read, lambda source: 0, workers, 0))
+    with closing(small), closing(_in_order(sources, read, lambda source: 0, workers, 0)) as parsed:
+        found = list(parsed)
     whole = schema if schema is not None else unified((uri, its) for uri, its, _ in found)
     if whole is None:
         raise _nothing(objects)
@@ -291,38 +287,23 @@ def _copy(kind: Any, options: Any, **changed: Any) -> Any:
     return kind(**{name: getattr(options, name) for name in names} | changed)
 
 
-def _entries(s3: S3Client, objects: Objects, extra_args: Mapping[str, Any] | None) -> list[Entry]:
-    """The files, in key order where they are listed. Names that begin with `_` or `.` under a prefix are no data."""
-    if isinstance(objects, ObjectEntry | ObjectVersion):
-        return [objects]
-    if not isinstance(objects, str):
-        return [entry for each in objects for entry in _entries(s3, each, extra_args)]
-    if objects.endswith("/"):
-        found = list_objects(s3, objects, ordered=True)
-        return [entry for entry in found if entry.size and entry.key.rpartition("/")[2][:1] not in ("_", ".", "")]
-    if "*" in objects or "?" in objects:
-        return [entry for entry in list_objects(s3, objects, ordered=True) if not entry.key.endswith("/")]
-    return [described(s3, objects, extra_args)]
-
-
 def _in_order(
     items: Iterable[T], read: Callable[[T], Any], size: Callable[[T], int], workers: int, memory: int
-) -> Iterator[Any]:
-    """`read` of each, in order, `workers` at once; at most `memory` of what is read or waits, or one item."""
+) -> Generator[Any]:
+    """`read` of each, in order, `workers` at once; at most `memory` of what is read or waits, or one item.
+
+    Whoever leaves early waits for none of them.
+    """
     waiting: deque[tuple[Future[Any], int]] = deque()
     held = 0
-    with ThreadPoolExecutor(workers, thread_name_prefix="s3private-table") as pool:
-        try:
-            for item in items:
-                needs = size(item)
-                while waiting and (len(waiting) >= 2 * workers or held + needs > memory > 0):
-                    first, its = waiting.popleft()
-                    yield first.result()
-                    held -= its
-                waiting.append((pool.submit(read, item), needs))
-                held += needs
-            while waiting:
-                yield waiting.popleft()[0].result()
-        finally:
-            for future, _ in waiting:
-                future.cancel()
+    with closing(Threads(workers, "s3private-table")) as threads:
+        for item in items:
+            needs = size(item)
+            while waiting and (len(waiting) >= 2 * workers or held + needs > memory > 0):
+                first, its = waiting.popleft()
+                yield first.result()
+                held -= its
+            waiting.append((threads.submit(read, item), needs))
+            held += needs
+        while waiting:
+            yield waiting.popleft()[0].result()

@@ -3,7 +3,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import signal
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -298,6 +301,72 @@ def test_a_file_that_cannot_be_parsed_is_named(origin: Origin, s3: Any) -> None:
         ReadError, match=r"s3://b/array\.json: .*JSON lines are expected.*pandas\.read_json\(open_object"
     ):
         read_json(s3, "s3://b/array.json")
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "footers": lambda s3: read_parquet(s3, "s3://b/p/"),
+    "columns": lambda s3: read_parquet(s3, list_objects(s3, "s3://b/p/"), workers=2),
+    "the first of a stream": lambda s3: next(stream_parquet(s3, list_objects(s3, "s3://b/p/"))),
+    "a small csv": lambda s3: read_csv(s3, "s3://b/c/small.csv"),
+    "a large csv": lambda s3: read_csv(s3, list_objects(s3, "s3://b/c/large.csv")),
+    "large json": lambda s3: read_json(s3, list_objects(s3, "s3://b/c/large.json")),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_ctrl_c_is_out_at_once_while_s3_says_nothing(origin: Origin, s3: Any, name: str) -> None:
+    for number in range(6):
+        origin.put("b", f"p/{number}.parquet", parquet(sales(rows=5000)))
+    origin.put("b", "c/small.csv", b"a,b\n1,2\n")
+    origin.put("b", "c/large.csv", b"a,b\n" + b"1,2\n" * 2_200_000)
+    origin.put("b", "c/large.json", b'{"a": 1}\n' * 1_000_000)
+    out, late, asked_for = threading.Event(), threading.Event(), []
+
+    def silent(request: Request) -> None:
+        """From the second on, where the first is one that something is known by before."""
+        if request.method != "GET" or not request.key:
+            return
+        asked_for.append(request)
+        if len(asked_for) > (6 if name == "columns" else 0):
+            if len(asked_for) == (7 if name == "columns" else 1):
+                os.kill(os.getpid(), signal.SIGINT)
+            if not out.wait(20):
+                late.set()
+
+    origin.before = silent
+    with pytest.raises(KeyboardInterrupt):
+        CALLS[name](s3)
+    assert not late.is_set()
+    out.set()
+
+
+def test_an_error_in_one_file_does_not_wait_for_the_others(origin: Origin, s3: Any) -> None:
+    origin.put("b", "c/0.csv", b"a,b\n1,2,3\n")
+    origin.put("b", "c/1.csv", b"a,b\n" + b"1,2\n" * 2_200_000)
+    out, late = threading.Event(), threading.Event()
+
+    def silent(request: Request) -> None:
+        if request.key == "c/1.csv" and not out.wait(20):
+            late.set()
+
+    origin.before = silent
+    with pytest.raises(ReadError, match=r"c/0\.csv"):
+        read_csv(s3, list_objects(s3, "s3://b/c/"))
+    assert not late.is_set()
+    out.set()
+
+
+def test_a_stream_that_is_left_ends_its_threads(origin: Origin, s3: Any) -> None:
+    for number in range(6):
+        origin.put("b", f"p/{number}.parquet", parquet(sales(rows=5000)))
+    stream: Any = stream_parquet(s3, "s3://b/p/", workers=2)
+    next(stream)
+    working = [each for each in threading.enumerate() if each.name == "s3private-table"]
+    assert working
+    stream.close()
+    for each in working:
+        each.join(10)
+        assert not each.is_alive()
 
 
 @pytest.mark.parametrize(
