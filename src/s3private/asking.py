@@ -19,7 +19,7 @@ from s3private.checksums import ASK
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, ReadError, Refused
 from s3private.fresh import filled, fresh_bytes
-from s3private.places import Place, Room, put
+from s3private.places import Guard, Place, Room, put
 from s3private.wire import Broken, Get, object_get
 
 if TYPE_CHECKING:
@@ -107,19 +107,26 @@ def _headers(arguments: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def fetch(
-    s3: S3Client, object: Wanted, span: tuple[int, int] | None, into: Place | None = None, broken: Broken | None = None
+    s3: S3Client,
+    object: Wanted,
+    guard: Guard,
+    span: tuple[int, int] | None = None,
+    into: Place | None = None,
+    broken: Broken | None = None,
 ) -> Fetched:
     """The object, or `span` of it (first and last byte), through boto3, resumed as often as it breaks off and goes on.
 
-    into: where it goes, see Place; None: bytes of its own. broken: what our own GET of the same left behind; only the
-    rest is asked for. Memory: the body. Raises ChecksumMismatch, and see `as_ours`.
+    guard: of who asks; `into` is called and written to under it alone. into: where it goes, see Place; None: bytes of
+    its own. broken: what our own GET of the same left behind; only the rest is asked for. Memory: the body.
+    Raises ChecksumMismatch, Gone when nobody waits for it any more, and see `as_ours`.
     """
     from botocore.exceptions import BotoCoreError, FlexibleChecksumError
     from urllib3.exceptions import HTTPError
 
-    reading = _Reading(object, span, into, broken)
+    reading = _Reading(object, guard, span, into, broken)
     tries = 0
     while not reading.complete:
+        guard.check()
         before = reading.received
         with as_ours(s3, object.uri):
             answer: Any = s3.get_object(**reading.arguments())
@@ -152,8 +159,16 @@ def content_range(fields: Mapping[str, str]) -> tuple[int, int, int] | None:
 class _Reading:
     """How far the reading of one body has come, over as many answers as it takes."""
 
-    def __init__(self, object: Wanted, span: tuple[int, int] | None, into: Place | None, broken: Broken | None) -> None:
+    def __init__(
+        self,
+        object: Wanted,
+        guard: Guard,
+        span: tuple[int, int] | None,
+        into: Place | None,
+        broken: Broken | None,
+    ) -> None:
         self._object = object
+        self._guard = guard
         self._span = span
         self._place = into
         self._room: Room | None = None
@@ -211,7 +226,8 @@ class _Reading:
             self.body, room = fresh_bytes(size)
             return room
         if callable(self._place):
-            return self._place(size, self.fields)
+            with self._guard:
+                return self._place(size, self.fields)
         if len(self._place) != size:
             raise ReadError(f"{self._object.uri}: {size} bytes are not the {len(self._place)} asked for")
         return self._place
@@ -220,7 +236,8 @@ class _Reading:
         """What comes after a place that is full is not wanted."""
         assert self._room is not None
         piece = piece[: len(self._room) - self.received]
-        put(self._room, self.received, piece)
+        with self._guard:
+            put(self._room, self.received, piece)
         self.received += len(piece)
 
     def whole(self) -> bytes:

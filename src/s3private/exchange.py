@@ -9,6 +9,7 @@ import contextlib
 import selectors
 import socket
 import ssl
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -32,9 +33,10 @@ from s3private.connection import (
     Connection,
     Scratch,
 )
+from s3private.endings import to_the_end
 from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
-from s3private.places import Place, put
+from s3private.places import Guard, Place, put
 from s3private.receiver import Receiver
 from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
 
@@ -57,6 +59,9 @@ class Exchange:
     Without a wire every outcome is Broken, at once: the caller's way through boto3, `beside`, is then the only one.
     """
 
+    _left = True
+    """There is nothing to leave: not made yet, or closed."""
+
     def __init__(self, wire: Wire | None, *, sockets: int = SOCKETS, memory: int | None = None) -> None:
         self._lean = wire
         self._now = wire.now if wire is not None else time.monotonic
@@ -76,7 +81,8 @@ class Exchange:
         self._beside = Beside(self._selector)
         self._receiver: Receiver | None = None
         self._pace = min(1.0, wire.connect_timeout / 4, wire.read_timeout / 4) if wire is not None else 1.0
-        self._looked = self._left = self._now()
+        self._looked = self._busy_since = self._now()
+        self._left = False
 
     def __enter__(self) -> Self:
         return self
@@ -84,21 +90,40 @@ class Exchange:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        to_the_end(self._close)
+
+    def __del__(self) -> None:
+        # Where leaving was interrupted before it had begun.
+        if not self._left:
+            to_the_end(self._close)
+
+    def _close(self) -> None:
+        """From then on no thread writes to what is the caller's. Called again, it goes on where it was."""
+        if sys.is_finalizing():
+            # The threads stand still for good, and what they hold with them.
+            return
+        self._beside.close()
         if self._receiver is not None:
             self._receiver.close()
-        for connection in self._open:
+        while self._open:
+            # Never to be found here again: given twice, it would be two readers'.
+            connection = self._open.pop()
             if connection.state == IDLE:
                 connection.watched = 0
                 self._wire.give(connection)
             else:
                 connection.close()
-        self._open.clear()
-        self._beside.close()
         self._selector.close()
+        self._left = True
 
     def __len__(self) -> int:
         """How many outcomes are still to come."""
         return len(self._queue) + self._busy + len(self._parked) + len(self._beside) + len(self._done)
+
+    @property
+    def guard(self) -> Guard:
+        """To be held by what runs beside while it writes to what is the caller's."""
+        return self._beside.guard
 
     @property
     def _busy(self) -> int:
@@ -123,10 +148,10 @@ class Exchange:
     def answered(self) -> list[tuple[Any, Outcome]]:
         """Wait until there is an outcome, and take all there are; empty only when nothing is asked."""
         now = self._now()
-        if now - self._left > self._pace:
+        if now - self._busy_since > self._pace:
             # While the caller was busy elsewhere nobody listened: that is not the server's silence.
             for connection in self._open:
-                connection.since += now - self._left
+                connection.since += now - self._busy_since
         while True:
             self._start()
             self._unpark()
@@ -146,7 +171,7 @@ class Exchange:
             if now - self._looked > self._pace:
                 self._looked = now
                 self._time_out(now)
-        self._left = self._now()
+        self._busy_since = self._now()
         done, self._done = self._done, []
         return done
 
@@ -374,7 +399,8 @@ class Exchange:
                 return connection.filled == length and self._finish(connection)
             connection.body, connection.room = fresh_bytes(length)
         elif callable(asked.into):
-            connection.room = asked.into(length, answer.fields)
+            # Only the room from now on: who receives it is not to hold whoever asked.
+            asked.into = connection.room = asked.into(length, answer.fields)
         else:
             if len(asked.into) != length:
                 raise BadAnswer(f"{length} bytes are not the {len(asked.into)} asked for")

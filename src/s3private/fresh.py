@@ -6,6 +6,8 @@ The C API's own way to make bytes of a known length: https://docs.python.org/3/c
 from __future__ import annotations
 
 import ctypes
+from functools import cache
+from typing import Any
 
 _make = ctypes.pythonapi.PyBytes_FromStringAndSize
 _make.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
@@ -13,24 +15,28 @@ _make.restype = ctypes.py_object
 _address = ctypes.pythonapi.PyBytes_AsString
 _address.argtypes = (ctypes.py_object,)
 _address.restype = ctypes.c_void_p
-_view = ctypes.pythonapi.PyMemoryView_FromMemory
-_view.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
-_view.restype = ctypes.py_object
-_TO_WRITE = 0x200
-"""PyBUF_WRITE. https://docs.python.org/3/c-api/memoryview.html"""
+
+
+@cache
+def _type(bits: int) -> Any:
+    """Of a power of two, each made once: making one costs more than a small body does."""
+    return ctypes.c_char * (1 << bits)
 
 
 def fresh_bytes(length: int) -> tuple[bytes, memoryview]:
     """Bytes of `length`, and the view through which to fill them: take what is filled with `filled`.
 
-    Do not hand the bytes out before that, nor keep the view after: it does not keep them alive. Raises MemoryError.
+    The view keeps them alive, as does each slice of it: whoever still writes, writes to what is there. Do not hand the
+    bytes out before they are filled, nor write after. Raises MemoryError.
     """
     if length < 2:
         # The interpreter shares the shortest: these are not to be written to.
         return bytes(length), memoryview(bytearray(length))
     fresh: bytes = _make(None, length)
-    view: memoryview = _view(_address(fresh), length, _TO_WRITE)
-    return fresh, view
+    # The least that is long enough; what it has beyond the bytes is cut off before anyone has it.
+    memory: Any = _type((length - 1).bit_length()).from_address(_address(fresh))
+    memory.owner = fresh
+    return fresh, memoryview(memory)[:length].cast("B")
 
 
 def filled(fresh: bytes, view: memoryview) -> bytes:

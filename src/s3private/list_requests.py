@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -17,6 +17,7 @@ from s3private.errors import ReadError
 from s3private.exchange import Exchange
 from s3private.pages import Page, page_of, parse_page
 from s3private.spans import Ask
+from s3private.threads import Threads
 from s3private.wire import Answer, Wire, list_get
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class _OverTheWire:
 class _Threads:
     def __init__(self, through_boto3: Callable[[Ask], Page], at_once: int) -> None:
         self._through_boto3 = through_boto3
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="s3private-list")
+        self._pool = Threads(at_once, "s3private-list")
         self._running: dict[Future[Page], object] = {}
 
     def __enter__(self) -> Self:
@@ -132,7 +133,7 @@ class _Threads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
     def ask(self, tag: object, ask: Ask) -> None:
         self._running[self._pool.submit(self._through_boto3, ask)] = tag

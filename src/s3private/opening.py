@@ -9,7 +9,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ReadError, S3PrivateError
 from s3private.listing import list_objects
 from s3private.reading import read_ranges
+from s3private.threads import Threads
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -198,7 +199,10 @@ class ObjectFile(io.BufferedIOBase):
         if self._stored is None or self._running is None:
             return
         if self._at <= self._passed < end:
-            self._running.update(memoryview(found)[self._passed - self._at :])
+            new = memoryview(found)[self._passed - self._at :]
+            # Interrupted here it is not known what was taken in: then there is nothing to be verified any more.
+            self._passed = -1
+            self._running.update(new)
             self._passed = end
         if end == self.size == self._passed and self.verified is None:
             self.verified = self._stored.compare(self.name, self._running)
@@ -261,7 +265,7 @@ class _Blocks:
         self._coming: tuple[range, Future[dict[int, bytes]]] | None = None
         self._window = 0
         self._expected = 0  # where reading would go straight on
-        self._beside: ThreadPoolExecutor | None = None
+        self._beside = Threads(1, "s3private-ahead")
 
     def rest_of_block(self, at: int) -> int:
         return max(0, min(self._block - at % self._block, self._size - at))
@@ -288,8 +292,7 @@ class _Blocks:
     def close(self) -> None:
         self._forget_what_comes()
         self._kept.clear()
-        if self._beside is not None:
-            self._beside.shutdown(wait=False, cancel_futures=True)
+        self._beside.close()
 
     def _forget_what_comes(self) -> None:
         self._early.clear()
@@ -348,8 +351,6 @@ class _Blocks:
             first += 1
         if first == stop or (2 * (stop - first) < self._window and stop < last):
             return
-        if self._beside is None:
-            self._beside = ThreadPoolExecutor(1, thread_name_prefix="s3private-ahead")
         ahead = range(first, stop)
         self._coming = ahead, self._beside.submit(self._from_s3, ahead)
         self._window = min(2 * self._window, self._largest)

@@ -159,9 +159,9 @@ class _Parts(Generic[R]):
 
     def _ask_boto3(self, number: int, broken: Broken | None) -> None:
         if self._begun is None:
-            call = partial(fetch, self._s3, self._wanted, None, self._first)
+            call = partial(fetch, self._s3, self._wanted, self._exchange.guard, None, self._first)
         else:
             wanted = self._wanted._replace(etag=self._begun.etag or None)
             span = self._span(self._begun, number) if self._begun.size else None
-            call = partial(fetch, self._s3, wanted, span, self._rooms[number], broken)
+            call = partial(fetch, self._s3, wanted, self._exchange.guard, span, self._rooms[number], broken)
         self._exchange.beside(number, call)

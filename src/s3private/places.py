@@ -5,8 +5,13 @@ Pieces are written while they are still in the processor's cache, and by the thr
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Protocol
+
+from s3private.endings import alone, to_the_end
 
 
 class Sink(Protocol):
@@ -42,3 +47,46 @@ def put(room: Room, at: int, piece: bytes) -> None:
         room[at : at + len(piece)] = piece
     elif piece:
         room.write(at, memoryview(piece))
+
+
+class Gone(Exception):
+    """Who asked has gone on: nothing is written any more, and nobody hears of it."""
+
+
+class Guard:
+    """What a thread beside holds, as a context manager, while it writes to what is another's: until that one has gone.
+
+    Whatever leaves, closes it first. Entering it raises Gone from then on.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        # Reentrant: the garbage collector may end a reading in any thread, even in one that is writing for it.
+        self._lock = threading.RLock()
+        self._closed = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._closed:
+            self._lock.release()
+            raise Gone
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def check(self) -> None:
+        """Raises Gone: whatever comes next is for nobody."""
+        if self._closed:
+            raise Gone
+
+    def close(self) -> None:
+        """Nothing is written any more: the one piece that is under way is waited for, whatever comes in between."""
+        self._closed = True
+        if not alone(self._process):
+            to_the_end(self._wait)
+
+    def _wait(self) -> None:
+        with self._lock:
+            pass

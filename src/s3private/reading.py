@@ -321,10 +321,10 @@ class _Many:
             self._arrived(number, fetched.fields, fetched.body)
         elif isinstance(outcome, Broken):
             self._held[number] = len(outcome.body)
-            self._exchange.beside(number, partial(fetch, self._s3, asked, None, None, outcome))
+            self._exchange.beside(number, partial(fetch, self._s3, asked, self._exchange.guard, broken=outcome))
         elif outcome.status != 200 or asked.etag not in (None, outcome.fields.get("etag")):
             self._held[number] = outcome.length
-            self._exchange.beside(number, partial(fetch, self._s3, asked, None))
+            self._exchange.beside(number, partial(fetch, self._s3, asked, self._exchange.guard))
         else:
             self._arrived(number, outcome.fields, outcome.body)
 
@@ -366,7 +366,8 @@ class _Ranges:
                         self._take(request, fetched.fields, fetched.body)
                     elif isinstance(outcome, Broken) or not self._right(request, outcome.fields):
                         broken = outcome if isinstance(outcome, Broken) else None
-                        exchange.beside(number, partial(fetch, self._s3, self._asked, request.span, None, broken))
+                        call = partial(fetch, self._s3, self._asked, exchange.guard, request.span, broken=broken)
+                        exchange.beside(number, call)
                     else:
                         self._take(request, outcome.fields, outcome.body)
         return self._found

@@ -36,7 +36,7 @@ class Receiver:
         self._received: deque[Received] = deque()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ, None)
-        self._ended = False
+        self._ended = self._last = False
         self.busy = 0
         self._thread = threading.Thread(target=self._run, name="s3private-receive", daemon=True)
         self._thread.start()
@@ -60,10 +60,22 @@ class Receiver:
         return collected
 
     def close(self) -> None:
-        """All connections are the caller's again, as far as they have come."""
+        """All connections are the caller's again, as far as they have come; nothing is written to what is theirs.
+
+        Called again, it goes on where it was.
+        """
         self._ended = True
-        self._call.send(b".")
+        with contextlib.suppress(OSError):
+            self._call.send(b".")
+        if threading.current_thread() is self._thread:
+            # The garbage collector ended the reading, just here: as soon as this thread goes on, it ends.
+            self._last = True
+            return
+        # Its sockets do not block: it is over with the piece that is being written.
         self._thread.join()
+        self._release()
+
+    def _release(self) -> None:
         for each in (self._selector, self.bell, self._ring, self._wake, self._call):
             each.close()
 
@@ -80,6 +92,8 @@ class Receiver:
             # By a mistake, too: nobody is to wait for what does not come any more.
             self._ended = True
             self._ring.send(b".")
+            if self._last:
+                self._release()
 
     def _take_over(self) -> None:
         while self._given:

@@ -6,10 +6,11 @@ is silent this takes minutes.
 
 from __future__ import annotations
 
+import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,19 +22,21 @@ class Ended(Exception):
 
 
 class Threads:
-    """At most `at_once` calls at once, in threads that do not keep the process."""
+    """At most `at_once` calls at once, in threads that do not keep the process; the others wait in their order.
+
+    A thread begins with a call and ends when none is left: none has to be ended by whoever forgets to.
+    """
 
     def __init__(self, at_once: int, name: str) -> None:
         self._at_once = at_once
         self._name = name
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._turn = threading.Lock()
-        self._open: set[Future[Any]] = set()
-        self._threads = 0
         self._closed = False
+        self._begin()
 
     def submit(self, call: Callable[..., T], *arguments: Any) -> Future[T]:
-        """What `call` comes to."""
+        """What `call` comes to. Raises Ended once these were let go of."""
+        if self._process != os.getpid():
+            self._begin()
         future: Future[T] = Future()
 
         def run() -> None:
@@ -51,33 +54,52 @@ class Threads:
         with self._turn:
             if self._closed:
                 raise Ended("these threads were let go of")
-            more = len(self._open) >= self._threads < self._at_once
             self._open.add(future)
-            if more:
-                self._threads += 1
-        if more:
-            threading.Thread(target=_work, args=(self._calls,), name=self._name, daemon=True).start()
-        self._calls.put(run)
+            self._calls.append(run)
+            if sum(each.is_alive() for each in self._threads) < self._at_once:
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._threads.add(thread)
+                thread.start()
         return future
 
     def close(self) -> None:
         """Begin nothing more. What is not done is Ended for those who wait for it; what it comes to is let go of."""
-        with self._turn:
-            self._closed = True
-            ended, self._open = self._open, set()
-            for _ in range(self._threads):
-                self._calls.put(None)
-            self._threads = 0
-        for future in ended:
-            future.set_exception(Ended("it was not waited for"))
+        self._closed = True
+        self._calls.clear()
+        # One after the other: interrupted, and called again, it goes on where it was.
+        while self._open:
+            self._open.pop().set_exception(Ended("it was not waited for"))
+
+    def _begin(self) -> None:
+        # A fork's child has none of the threads, and perhaps the lock as one of them held it.
+        self._process = os.getpid()
+        # Reentrant: the garbage collector may close these in any thread, in one of their own, too.
+        self._turn = threading.RLock()
+        self._threads: set[threading.Thread] = set()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._open: set[Future[Any]] = set()
 
     def _done(self, future: Future[Any]) -> bool:
         """Whether somebody may still wait for it."""
-        with self._turn:
-            if future not in self._open:
-                return False
+        try:
             self._open.remove(future)
-            return True
+        except KeyError:
+            return False
+        return True
+
+    def _work(self) -> None:
+        while (run := self._next()) is not None:
+            run()
+            # Not to be held until the next one comes.
+            del run
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._turn:
+            try:
+                return self._calls.popleft()
+            except IndexError:
+                self._threads.discard(threading.current_thread())
+                return None
 
 
 class _Outcome:
@@ -92,10 +114,3 @@ class _Outcome:
     ) -> bool:
         self.error = error
         return True
-
-
-def _work(calls: SimpleQueue[Callable[[], None] | None]) -> None:
-    # Of the queue alone: a thread that waits must not hold what it worked for.
-    while (run := calls.get()) is not None:
-        run()
-        del run

@@ -109,7 +109,8 @@ class Wire:
         self._session = session
         named = self.host if self.port == 443 else f"{self.host}:{self.port}"
         self._signer = Signer(named, route.region, user_agent)
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may end a reading, which gives its sockets back, in any thread and anywhere.
+        self._lock = threading.RLock()
         self._idle: deque[tuple[float, Connection]] = deque()
         self._addresses: tuple[float, list[Address]] = (-ADDRESS_SECONDS, [])
         self._turn = 0

@@ -71,3 +71,42 @@ def test_the_interpreter_ends_beside_a_call_that_never_does(call: str) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], timeout=30, env=dict(os.environ), check=False)
     assert ended.returncode == 0
+
+
+def test_no_thread_is_left_when_there_is_nothing_to_do() -> None:
+    threads = Threads(2, "left over")
+    assert threads.submit(threading.current_thread).result(10).name == "left over"
+    for each in [each for each in threading.enumerate() if each.name == "left over"]:
+        each.join(10)
+        assert not each.is_alive()
+    assert threads.submit(int, "7").result(10) == 7
+
+
+def test_a_forks_child_has_threads_of_its_own() -> None:
+    threads, end = Threads(1, "test"), threading.Event()
+    waiting = threads.submit(end.wait, 30)
+    child = os.fork()
+    if not child:
+        os._exit(threads.submit(int, "7").result(10))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    end.set()
+    assert waiting.result(10) is True
+
+
+def test_the_collector_may_close_them_in_one_of_their_own_threads() -> None:
+    """With the lock in hand: that is where it does as well as anywhere."""
+    threads = Threads(1, "test")
+    closed = threading.Event()
+
+    class Collected:
+        def __del__(self) -> None:
+            threads.close()
+            closed.set()
+
+    def call() -> None:
+        with threads._turn:
+            Collected()
+
+    with pytest.raises(Ended):
+        threads.submit(call).result(10)
+    assert closed.wait(10)
