@@ -7,7 +7,7 @@ ignored, and `explain(s3)` says so. TLS is always verified (`AWS_CA_BUNDLE` is r
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -123,7 +123,7 @@ def connect(
         "tcp_keepalive": True,
         "max_pool_connections": CONNECTIONS,
     }
-    s3 = session.client("s3", region_name=chosen.region, endpoint_url=chosen.endpoint_url, config=Config(**options))
+    s3 = session.client("s3", region_name=chosen.region, endpoint_url=chosen.origin, config=Config(**options))
     _outlive_the_load_balancer(s3, chosen.idle_timeout_seconds)
     guard = _Guard(chosen)
     s3.meta.events.register_first("before-parameter-build.s3", guard.parameters)
@@ -212,7 +212,8 @@ def _wire(
 
 def _find(route: Route | str | os.PathLike[str]) -> Route:
     if isinstance(route, Route):
-        return route
+        # However it was made: one that was unpickled was not looked at.
+        return replace(route)
     text = os.fspath(route)
     if os.sep in text or text.endswith(".json"):
         return Route.load(text)

@@ -12,7 +12,6 @@ import socket
 import ssl
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from s3private.client import connect
 from s3private.errors import NotYet, PlatformError, ReadError
@@ -128,7 +127,7 @@ def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | No
 
 
 def _peer(route: Route) -> Peer:
-    port = urlsplit(route.endpoint_url).port or 443
+    port = route.port
     later = (
         "A new or changed path takes about ten minutes to reach serverless compute, and running compute keeps its old "
         "DNS: run this again, as a new task or session"

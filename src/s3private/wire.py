@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from s3private.places import Room
 from s3private.signing import Headers, Keys, Signer, quote_path, quote_query
@@ -96,9 +95,7 @@ class Wire:
         user_agent: str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        parts = urlsplit(route.endpoint_url)
-        self.host = route.host
-        self.port = parts.port or 443
+        self.host, self.port = route.host, route.port
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.now = now
@@ -107,8 +104,7 @@ class Wire:
         # The load balancer drops an idle connection without a word: one that was idle half that long is not used again.
         self._idle_limit = route.idle_timeout_seconds / 2
         self._session = session
-        named = self.host if self.port == 443 else f"{self.host}:{self.port}"
-        self._signer = Signer(named, route.region, user_agent)
+        self._signer = Signer(route.netloc, route.region, user_agent)
         # Reentrant: the garbage collector may end a reading, which gives its sockets back, in any thread and anywhere.
         self._lock = threading.RLock()
         self._idle: deque[tuple[float, Connection]] = deque()

@@ -276,7 +276,7 @@ def test_a_role_that_cannot_be_assumed_is_one_error_of_every_call(
     """And not one of S3's, which was not asked: it would have the reader look at the bucket."""
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None))
     route = Route(
-        path="demo", region="eu-west-1", endpoint_url="https://localhost:1", vpc_endpoint_id="", buckets=("b",)
+        path="demo", region="eu-west-1", endpoint_url="https://localhost:1", vpc_endpoint_id="vpce-1", buckets=("b",)
     )
     s3 = connect(route, session=sts_says(base(), sts), role_arn=ROLE, lean=lean)
     asks: list[Callable[[], object]] = [

@@ -327,7 +327,7 @@ def test_versions_come_by_key_the_newest_first_with_delete_markers() -> None:
     route = Route(
         path="demo",
         region="eu-west-1",
-        endpoint_url="https://bucket.vpce-1.example",
+        endpoint_url="https://bucket.vpce-1-a.s3.eu-west-1.vpce.amazonaws.com",
         vpc_endpoint_id="vpce-1",
         buckets=("b",),
     )

@@ -47,7 +47,8 @@ def peak(): return next(int(line.split()[1]) for line in open("/proc/self/status
 def now(): return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 
 list_requests.list_requests = Requests
-route = Route(path="demo", region="eu-west-1", endpoint_url="https://h", vpc_endpoint_id="vpce-1", buckets=("b",))
+route = Route(path="demo", region="eu-west-1", endpoint_url="https://localhost:1",
+              vpc_endpoint_id="vpce-1", buckets=("b",))
 listing = list_objects(connect(route, session=boto3.Session("A", "s")), "s3://b/")
 next(listing)
 open("/proc/self/clear_refs", "w").write("5")

@@ -137,7 +137,7 @@ def test_a_service_credential_outside_databricks_is_refused_with_what_to_do() ->
         path="demo",
         region="eu-west-1",
         endpoint_url=f"https://{HOST}",
-        vpc_endpoint_id="vpce-1",
+        vpc_endpoint_id="vpce-0a1b2c3d4e5f60001",
         buckets=("b",),
         service_credential="reader",
     )

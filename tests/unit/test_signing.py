@@ -159,7 +159,7 @@ class Caught(Exception):
 def client_differences(count: int, seed: int) -> int:
     chance = random.Random(seed)
     route = Route(
-        path="demo", region="eu-west-1", endpoint_url=f"https://{HOST}", vpc_endpoint_id="vpce-1", buckets=("b",)
+        path="demo", region="eu-west-1", endpoint_url=f"https://{HOST}", vpc_endpoint_id="vpce-0a1b", buckets=("b",)
     )
     s3: Any = connect(route, session=boto3.Session("AKIA0000", "s" * 40, "t"))
     caught: list[Any] = []
