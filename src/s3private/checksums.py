@@ -1,20 +1,23 @@
 """Bodies are held against the checksum that S3 stored, where it gives one and it can be computed here.
 
-CRC32, SHA-1 and SHA-256 come with Python. CRC32C and CRC64NVME need `awscrt` (`pip install boto3[crt]`): without it
-they are not verified. A checksum of parts (`…-7`, COMPOSITE) says nothing of the whole, nor the whole's of a range.
+CRC32, SHA and MD5 come with Python. CRC64NVME and CRC32C, S3's own defaults, are computed by `awscrt` where it is
+installed (`pip install boto3[crt]`), else with numpy, which serverless compute has; without both they are not verified.
+A checksum of parts (`…-7`, COMPOSITE) says nothing of the whole, nor the whole's of a range.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import zlib
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from hashlib import sha1, sha256
-from typing import Any, Protocol
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Protocol
 
+from s3private.crc import Crc
 from s3private.errors import ChecksumMismatch
 
 ASK = ("x-amz-checksum-mode", "ENABLED")
@@ -30,17 +33,35 @@ class Running(Protocol):
     def digest(self) -> bytes: ...
 
 
-class Checksum:
-    """The stored checksum of one object. name: the algorithm's, as S3 writes it: `CRC32`."""
+Step = Callable[[Bytes, int], int]
+"""The CRC of what had the CRC that is given, followed by a piece: as zlib.crc32."""
 
-    def __init__(self, name: str, stored: str, make: Callable[[], Running]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """How an algorithm is computed here. crc, step: of a CRC, whose parts can be joined."""
+
+    start: Callable[[], Running]
+    length: int
+    crc: Crc | None = None
+    step: Step | None = None
+
+
+class Checksum:
+    """The stored checksum of one object. name: the algorithm's, as S3 writes it: `CRC32`.
+
+    step: computes a part's for `verify_parts`; None where parts cannot be joined, and `verify` takes the whole.
+    """
+
+    def __init__(self, name: str, stored: str, computed: _Computed) -> None:
         self.name = name
+        self.step = computed.step
         self._stored = stored
-        self._make = make
+        self._computed = computed
 
     def start(self) -> Running:
         """To be given the bytes as they come, and then to `compare`."""
-        return self._make()
+        return self._computed.start()
 
     def compare(self, uri: str, running: Running) -> str:
         """The algorithm's name. Raises ChecksumMismatch when what was given to `running` is not what was stored."""
@@ -54,32 +75,44 @@ class Checksum:
         return self.compare(uri, running)
 
     def verify_parts(self, uri: str, crcs: Mapping[int, int], part: int, size: int) -> str:
-        """The same for a CRC32, of the CRC32 of each part: they came in any order, and are not read again.
+        """The same, of what `step` made of each part from 0: they came in any order, and are not read again.
 
         crcs: by the part's number. part: bytes of each but the last. size: of all.
         """
-        whole = 0
+        crc, whole = self._computed.crc, 0
+        if crc is None:
+            raise ValueError(f"parts of a {self.name} cannot be joined")
         for number in sorted(crcs):
-            whole = joined_crc32(whole, crcs[number], min(part, size - number * part))
-        return self._compare(uri, whole.to_bytes(4, "big"))
+            whole = crc.joined(whole, crcs[number], min(part, size - number * part))
+        return self._compare(uri, whole.to_bytes(self._computed.length, "big"))
 
     def _compare(self, uri: str, digest: bytes) -> str:
         computed = b64encode(digest).decode()
-        if computed != self._stored:
+        if computed == self._stored:
+            return self.name
+        if not self._is_one():
             raise ChecksumMismatch(
-                f"{uri}: the bytes that came have the {self.name} {computed}, S3 stored {self._stored}; read it again"
+                f"{uri}: cannot be proven: S3 answered with {self._stored[:100]!r} for its {self.name}, which is none"
             )
-        return self.name
+        raise ChecksumMismatch(
+            f"{uri}: the bytes that came have the {self.name} {computed}, S3 stored {self._stored!r}; read it again"
+        )
+
+    def _is_one(self) -> bool:
+        try:
+            return len(b64decode(self._stored, validate=True)) == self._computed.length
+        except ValueError:
+            return False
 
 
 def stored_checksum(fields: Mapping[str, str]) -> Checksum | None:
     """The checksum among an answer's header fields that can be verified here. fields: names in lower case."""
     if fields.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
         return None
-    for name, field, make in _ALGORITHMS:
-        stored = fields.get(field)
-        if stored and "-" not in stored and (made := make()) is not None:
-            return Checksum(name, stored, made)
+    for name, make in _ALGORITHMS.items():
+        stored = fields.get(f"x-amz-checksum-{name.lower()}")
+        if stored and "-" not in stored and (computed := make()) is not None:
+            return Checksum(name, stored, computed)
     return None
 
 
@@ -90,67 +123,80 @@ def verify(uri: str, fields: Mapping[str, str], body: bytes) -> str | None:
 
 
 def joined_crc32(first: int, second: int, length: int) -> int:
-    """The CRC32 of two pieces, of the CRC32 of each; length: bytes of the second.
-
-    A CRC is a remainder of polynomials over GF(2): the first is multiplied by x to the bits that follow it.
-    """
-    return _times(_power_of_x(8 * length), first) ^ second
+    """The CRC32 of two pieces, of the CRC32 of each; length: bytes of the second."""
+    return _CRC32.joined(first, second, length)
 
 
-_POLYNOMIAL = 0xEDB88320
-_ONE = 1 << 31
-
-
-def _times(a: int, b: int) -> int:
-    product = 0
-    while a:
-        if a & _ONE:
-            product ^= b
-        a = (a << 1) & 0xFFFFFFFF
-        b = (b >> 1) ^ (_POLYNOMIAL if b & 1 else 0)
-    return product
-
-
-@cache
-def _power_of_x(exponent: int) -> int:
-    result, square = _ONE, _ONE >> 1
-    while exponent:
-        if exponent & 1:
-            result = _times(square, result)
-        square = _times(square, square)
-        exponent >>= 1
-    return result
-
-
-class _Crc:
-    def __init__(self, step: Callable[[Any, int], int], width: int) -> None:
+class _Running:
+    def __init__(self, step: Step, length: int, small: int) -> None:
         self._step = step
-        self._width = width
+        self._length = length
+        self._small = small
+        self._gathered = bytearray()
         self._value = 0
 
     def update(self, piece: Bytes, /) -> None:
+        if len(piece) < self._small:
+            self._gathered += piece
+            if len(self._gathered) < self._small:
+                return
+            piece = b""
+        if self._gathered:
+            self._value = self._step(self._gathered, self._value)
+            self._gathered = bytearray()
         self._value = self._step(piece, self._value)
 
     def digest(self) -> bytes:
-        return self._value.to_bytes(self._width, "big")
+        return self._step(self._gathered, self._value).to_bytes(self._length, "big")
 
 
-def _awscrt(name: str, width: int) -> Callable[[], Running] | None:
+_GATHERED = 64 << 10
+"""Bytes. Beginning anew costs numpy as much as some KiB do: smaller pieces, such as lines of a file, are gathered."""
+
+
+def _crc(crc: Crc, step: Step, small: int = 0) -> _Computed:
+    length = crc.width // 8
+    return _Computed(partial(_Running, step, length, small), length, crc, step)
+
+
+@cache
+def _hash(name: str) -> _Computed | None:
     try:
-        step = getattr(importlib.import_module("awscrt.checksums"), name, None)
+        # Not for security: some systems have MD5 and SHA-1 for nothing else, some have not even that.
+        start = partial(hashlib.new, name, usedforsecurity=False)
+        return _Computed(start, start().digest_size)
+    except ValueError:
+        return None
+
+
+@cache
+def _fast_crc(name: str, crc: Crc, offsets: Sequence[int]) -> _Computed | None:
+    """offsets: see `Folding`."""
+    try:
+        step = getattr(importlib.import_module("awscrt.checksums"), name.lower(), None)
+    except ImportError:
+        step = None
+    if step is not None:
+        return _crc(crc, step)
+    try:
+        from s3private.folding import Folding
     except ImportError:
         return None
-    return (lambda: _Crc(step, width)) if step is not None else None
+    return _crc(crc, Folding(crc, offsets), _GATHERED)
 
 
-def _algorithm(name: str, make: Callable[[], Callable[[], Running] | None]) -> tuple[str, str, Any]:
-    return name, f"x-amz-checksum-{name.lower()}", make
+_CRC32 = Crc(32, 0xEDB88320)
+_CRC32C = Crc(32, 0x82F63B78)
+_CRC64NVME = Crc(64, 0x9A6C9329AC4BC9B5)
 
+_ZLIB = _crc(_CRC32, zlib.crc32)
 
-_ALGORITHMS = (
-    _algorithm("CRC32", lambda: lambda: _Crc(zlib.crc32, 4)),
-    _algorithm("CRC64NVME", lambda: _awscrt("crc64nvme", 8)),
-    _algorithm("CRC32C", lambda: _awscrt("crc32c", 4)),
-    _algorithm("SHA1", lambda: sha1),
-    _algorithm("SHA256", lambda: sha256),
-)
+_ALGORITHMS: Mapping[str, Callable[[], _Computed | None]] = {
+    "CRC32": lambda: _ZLIB,
+    "CRC64NVME": lambda: _fast_crc("CRC64NVME", _CRC64NVME, (2983, 3393, 3777, 3862, 4402, 4690, 5031)),
+    "CRC32C": lambda: _fast_crc("CRC32C", _CRC32C, (1747, 2830, 5321)),
+    "SHA1": lambda: _hash("sha1"),
+    "SHA256": lambda: _hash("sha256"),
+    "SHA512": lambda: _hash("sha512"),
+    "MD5": lambda: _hash("md5"),
+}

@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from s3private.asking import Item, Wanted, content_range, fetch, wanted
 from s3private.beside import BESIDE
@@ -88,8 +87,8 @@ def read_object(
 
     extra_args: of boto3's get_object: VersionId, RequestPayer, ExpectedBucketOwner, SSECustomerAlgorithm,
     SSECustomerKey, SSECustomerKeyMD5. An object under KMS needs none.
-    The stored checksum is verified where S3 gives one of the whole object: CRC32, SHA1, SHA256, and with `awscrt`
-    CRC32C and CRC64NVME. Memory: the object.
+    The stored checksum is verified where S3 gives one of the whole object: CRC64NVME and CRC32C (with `awscrt`, or
+    with numpy, which serverless compute has), CRC32, SHA1, SHA256, SHA512, MD5; not XXHASH. Memory: the object.
     Raises ObjectChanged when it was replaced meanwhile, ChecksumMismatch, ReadError when S3 refuses it.
     """
     if ahead < 1:
@@ -110,9 +109,9 @@ def read_object(
     for number, view in parts(s3, asked, place, ahead=ahead):
         assert begun is not None
         stored = stored_checksum(begun.fields)
-        if stored is not None and stored.name == "CRC32":
+        if stored is not None and stored.step is not None:
             # While the next ones come.
-            crcs[number] = crc32(view)
+            crcs[number] = stored.step(view, 0)
     assert begun is not None
     if stored is None or not crcs:
         return _whole(asked, begun.fields, filled(body, whole))
