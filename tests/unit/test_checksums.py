@@ -13,10 +13,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from origin.server import Origin
-from s3private import checksums, download, open_object, read_object, read_objects, stream_object
+from s3private import checksums, connect, download, open_object, read_object, read_objects, stream_object
 from s3private.checksums import stored_checksum, verify
 from s3private.crc import Crc
 from s3private.errors import ChecksumMismatch
@@ -38,6 +39,12 @@ def no_awscrt(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     checksums._fast_crc.cache_clear()
     yield
     checksums._fast_crc.cache_clear()
+
+
+@pytest.fixture(params=[True, False], ids=["own wire", "boto3 alone"])
+def s3(request: pytest.FixtureRequest, origin: Origin) -> Any:
+    session = boto3.Session("AKIAEXAMPLE000000000", "not-a-secret", "token-1")
+    return connect(origin.route(), session=session, lean=request.param)
 
 
 @cache
