@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test test-bundle test-matrix test-faults test-versions lint emulate bench bench-quick bench-memory clean help
+.PHONY: demo test test-bundle test-matrix test-faults test-late test-versions lint emulate bench bench-quick bench-memory clean help
 
 help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-bundle  the real databricks command deploys and runs the bundle on the emulated clouds"
 	@echo "make test-matrix  provisioning under every fault, in its long form: about 20 minutes"
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
+	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
 	@echo "make bench    s3private beside its peers, about 20 minutes; writes docs/performance.md. bench-quick: three minutes"
@@ -47,6 +48,10 @@ test-matrix: $(READY)
 test-faults: $(READY)
 	@echo "== 1,000 readings over a connection that breaks at any byte; about two minutes"
 	@S3PRIVATE_FAULT_CASES=1000 $(BIN)/python -m pytest -q -s tests/unit/test_faults.py
+
+test-late: $(READY)
+	@echo "== 1,000 readings that are stopped at any moment while a thread of theirs is late; about four minutes"
+	@S3PRIVATE_LATE_CASES=1000 $(BIN)/python -m pytest -q -s tests/unit/test_late_threads.py
 
 test-versions: $(READY)
 	@echo "== the notebook half on boto3 1.34.69, 1.36.2, 1.40.45 and the newest; about five minutes"

@@ -65,6 +65,6 @@ class Beside:
     def _over(self, tag: Any, future: Future[Any]) -> None:
         self._ended.append((tag, future))
         # A socket, too, is written to only while it is open: its number may be another's then. That it is full will do.
-        with contextlib.suppress(Gone, BlockingIOError), self.guard:
+        with contextlib.suppress(Gone, OSError), self.guard:
             assert self._ring is not None
             self._ring.send(b".")

@@ -140,5 +140,10 @@ class Connection:
             self.pieces.append(piece)
             self.filled += len(piece)
 
+    @property
+    def open(self) -> bool:
+        """Not so where the garbage collector ends a reading: it may close the sockets first."""
+        return (self.sock or self.raw).fileno() >= 0
+
     def close(self) -> None:
         (self.sock or self.raw).close()

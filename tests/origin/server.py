@@ -21,10 +21,10 @@ from s3private import Route
 
 
 class Fault(NamedTuple):
-    """What goes wrong with one answer. kind: `slow down`, `truncate`, `cut`, `reset`, `stall`, `head`.
+    """What goes wrong with one answer. kind: `slow down`, `truncate`, `cut`, `reset`, `stall`, `hold`, `head`.
 
     at: after how many bytes of the body. truncate ends TLS as it should, cut leaves it open-ended, reset is a TCP RST,
-    stall says nothing more, head is an answer that is none.
+    stall says nothing more, hold does so until `let_go` is set, head is an answer that is none.
     """
 
     kind: str
@@ -53,6 +53,11 @@ class Request(NamedTuple):
     parameters: Mapping[str, str]
     fields: Mapping[str, str]
 
+    @property
+    def by_boto3(self) -> bool:
+        """Or a GET of our own."""
+        return "amz-sdk-invocation-id" in self.fields
+
 
 class Origin:
     """Objects, who may read them, and what was asked for."""
@@ -70,6 +75,8 @@ class Origin:
         """Of each connection: whether it went on with another one's TLS session."""
         self.redirect: str | None = None
         """The region that everybody is sent to, as S3 does when a bucket is in another one."""
+        self.let_go = threading.Event()
+        """What is held is sent once this is set."""
         self.lock = threading.Lock()
         self._ended = threading.Event()
         self._connections = 0
@@ -180,6 +187,10 @@ class Origin:
             connection.sendall(b"HTTP/9.9 what\r\n\r\n")
             raise _Over
         connection.sendall(head + body[: fault.at])
+        if fault.kind == "hold":
+            self.let_go.wait(30)
+            connection.sendall(body[fault.at :])
+            return
         if fault.kind == "stall":
             self._ended.wait(30)
         elif fault.kind == "reset":
