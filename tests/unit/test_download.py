@@ -69,17 +69,18 @@ def test_a_download_that_was_killed_goes_on_where_it_was(origin: Origin, s3: Any
     body = content(10 * PART)
     origin.put("b", "k", body)
     origin.route().save(tmp_path / "demo.route.json")
-    journal = tmp_path / ".file.s3private.journal"
     # The parts from the fifth on do not come.
     origin.fault = lambda request: Fault("stall", 0) if int(_first(request.fields)) >= 4 * PART else None
     command = [sys.executable, "-c", KILLED, str(tmp_path / "demo.route.json"), str(tmp_path / "file")]
     with subprocess.Popen(command) as child:
         for _ in range(500):
-            if journal.exists() and len(journal.read_text().splitlines()) == 5:
+            # What it is bound to, of which object, and four parts.
+            if len(b"".join(each.read_bytes() for each in tmp_path.glob(".*.journal")).splitlines()) == 6:
                 break
             time.sleep(0.02)
         child.send_signal(signal.SIGKILL)
     assert not (tmp_path / "file").exists()
+    (journal,) = tmp_path.glob(".*.journal")
     journal.write_text(journal.read_text() + "9")
     origin.fault = lambda request: None
     origin.requests.clear()
