@@ -38,6 +38,8 @@ class Receiver:
         self._selector.register(self._wake, selectors.EVENT_READ, None)
         self._ended = self._last = False
         self.busy = 0
+        self._receiving = threading.Lock()
+        self._receiving.acquire()
         self._thread = threading.Thread(target=self._run, name="s3private-receive", daemon=True)
         self._thread.start()
 
@@ -71,7 +73,10 @@ class Receiver:
             # The garbage collector ended the reading, just here: as soon as this thread goes on, it ends.
             self._last = True
             return
-        # Its sockets do not block: it is over with the piece that is being written.
+        # Its sockets do not block: it is over with the piece being written. `join` alone does not do: once it is
+        # interrupted it takes the thread for ended. https://github.com/python/cpython/issues/90882
+        with self._receiving:
+            pass
         self._thread.join()
         self._release()
 
@@ -83,6 +88,8 @@ class Receiver:
         try:
             while not self._ended:
                 for key, _ in self._selector.select():
+                    if self._ended:
+                        break
                     if key.data is None:
                         self._wake.recv(4096)
                         self._take_over()
@@ -94,9 +101,10 @@ class Receiver:
             self._ring.send(b".")
             if self._last:
                 self._release()
+            self._receiving.release()
 
     def _take_over(self) -> None:
-        while self._given:
+        while self._given and not self._ended:
             connection = self._given.popleft()
             self._selector.register(connection.fd, selectors.EVENT_READ, connection)
             # What came with the head's record waits in the TLS layer, where no selector sees it.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
+from types import FrameType
 from typing import Any
 
 import boto3
@@ -186,13 +190,18 @@ def test_what_a_sink_raises_ends_it_and_nobody_waits(
 ) -> None:
     size = 8 << 20
     origin.put("b", "k", bytes(size))
+    # All bodies have begun before one goes on: else one thread might have received them all.
+    origin.fault = lambda request: Fault("hold", 1 << 16)
 
     class Failing:
         def __len__(self) -> int:
             return size
 
         def write(self, at: int, piece: memoryview) -> None:
-            if at >= size // 4 and (threading.current_thread() is threading.main_thread()) == in_main:
+            main = threading.current_thread() is threading.main_thread()
+            if not main:
+                origin.let_go.set()
+            if at >= size // 4 and main == in_main:
                 raise error
 
     with Exchange(wire, sockets=4) as exchange:
@@ -200,3 +209,98 @@ def test_what_a_sink_raises_ends_it_and_nobody_waits(
             exchange.ask(number, object_get("b", "k"), Failing())
         with pytest.raises((type(error), RuntimeError)):
             all(exchange.answered() for _ in range(4))
+
+
+class Left(Exception):
+    """The reader has had enough."""
+
+
+class LeftBehind:
+    """A Sink: the second thread is in the middle of a write to it when the reader leaves, and stays for a while."""
+
+    def __init__(self, origin: Origin, meanwhile: Callable[[], object]) -> None:
+        self._origin = origin
+        self._meanwhile = meanwhile
+        self.written: list[int] = []
+
+    def __len__(self) -> int:
+        return 8 << 20
+
+    def write(self, at: int, piece: memoryview) -> None:
+        if threading.current_thread() is threading.main_thread():
+            if self._origin.let_go.is_set():
+                raise Left
+        else:
+            self._origin.let_go.set()
+            self._meanwhile()
+            self.written.append(at)
+
+
+def until_left(origin: Origin, exchange: Exchange, sink: LeftBehind) -> None:
+    origin.put("b", "k", bytes(len(sink)))
+    # All bodies have begun before one goes on.
+    origin.fault = lambda request: Fault("hold", 1 << 16)
+    for number in range(4):
+        exchange.ask(number, object_get("b", "k"), sink)
+    with suppress(Left):
+        while exchange.answered():
+            pass
+
+
+def receivers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "s3private-receive"]
+
+
+def waits_for_the_second_thread() -> bool:
+    frame: FrameType | None = sys._current_frames()[threading.main_thread().ident or 0]
+    while frame is not None and frame.f_code is not Receiver.close.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+@pytest.mark.parametrize("presses", [0, 1, 3])
+def test_who_leaves_leaves_no_thread_behind_that_receives_however_often_ctrl_c_is_pressed(
+    origin: Origin, wire: Wire, presses: int
+) -> None:
+    """Its sockets are closed after it: else their numbers are others' by then."""
+    left = threading.Event()
+
+    def meanwhile() -> None:
+        pressed = 0
+        for _ in range(1000):
+            if pressed < presses and waits_for_the_second_thread():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                pressed += 1
+            if left.wait(0.01) or (pressed == presses and waits_for_the_second_thread()):
+                break
+        # Who does not wait any more has left by then.
+        left.wait(0.2)
+
+    sink = LeftBehind(origin, meanwhile)
+    with pytest.raises(KeyboardInterrupt) if presses else nullcontext(), Exchange(wire, sockets=4) as exchange:
+        until_left(origin, exchange, sink)
+    written = sink.written[:]
+    left.set()
+    for each in receivers():
+        each.join(30)
+    assert len(written) == len(sink.written) == 1
+
+
+def test_the_collector_may_end_a_reading_in_the_thread_that_receives_for_it(origin: Origin, wire: Wire) -> None:
+    """That thread cannot wait for itself; it writes nothing more, and ends."""
+    exchange, forgotten, ended = Exchange(wire, sockets=4), threading.Event(), threading.Event()
+
+    def meanwhile() -> None:
+        forgotten.wait(30)
+        exchange.__exit__(None, None, None)
+        ended.set()
+
+    sink = LeftBehind(origin, meanwhile)
+    until_left(origin, exchange, sink)
+    forgotten.set()
+    for each in receivers():
+        each.join(30)
+        assert not each.is_alive()
+    assert ended.is_set()
+    assert len(sink.written) == 1
+    assert isinstance(get(wire, object_get("b", "none")), Broken)
