@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test test-bundle test-matrix test-faults test-late test-versions lint emulate bench bench-quick bench-memory clean help
+.PHONY: demo test test-bundle test-matrix test-faults test-late test-versions lint emulate bench bench-quick bench-memory bench-checksums clean help
 
 help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
@@ -19,6 +19,7 @@ help:
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
 	@echo "make bench    s3private beside its peers, about 20 minutes; writes docs/performance.md. bench-quick: three minutes"
 	@echo "make bench-memory  a listing of 1,000,000 keys and a read of 10 GiB within their bounds"
+	@echo "make bench-checksums  what verifying costs, by algorithm; three minutes"
 	@echo "make clean    remove .venv and what was built"
 
 $(READY): pyproject.toml constraints.txt
@@ -81,6 +82,9 @@ bench-quick: .bench/ready
 
 bench-memory: .bench/ready
 	@.bench/peers/bin/python -m bench.memory
+
+bench-checksums: .bench/ready
+	@.bench/peers/bin/python -m bench.checksums
 
 clean:
 	rm -rf $(VENV) .bench dist .demo .emulator .mypy_cache .ruff_cache .pytest_cache

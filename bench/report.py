@@ -20,6 +20,7 @@ from bench.workloads import Workload
 DOCUMENT = HERE.parent / "docs/performance.md"
 TIMES = "make bench"
 MEMORY = "make bench-memory"
+CHECKSUMS = "make bench-checksums"
 
 Row = Mapping[str, list[dict[str, Any]]]  # runs by client
 OURS, CEILING = "s3private", "raw"
@@ -166,7 +167,7 @@ def versions(clients: list[str]) -> list[str]:
 
 
 def write(text: str, by: str) -> None:
-    """Into the document between the marks of `by` (TIMES or MEMORY); what people wrote around them stays."""
+    """Into the document between the marks of `by` (TIMES, MEMORY, CHECKSUMS); what people wrote around them stays."""
     begin, end = f"<!-- measured: written by {by} -->", f"<!-- end of what {by} wrote -->"
     before, _, rest = DOCUMENT.read_text().partition(begin)
     _, _, after = rest.partition(end)

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"hash/crc32"
+	"hash/crc64"
 	"os"
 	"regexp"
 	"strconv"
@@ -77,15 +79,31 @@ func (o object) pieces(first, end int64) [][]byte {
 
 var checksums sync.Map // by key
 
-func (o object) crc32(key string) string {
+// By the key's ending: how its checksum was stored. `.bin` has the one that boto3 stores with an upload.
+var algorithms = map[string]struct {
+	field string
+	make  func() hash.Hash
+}{
+	"bin":   {"x-amz-checksum-crc32", func() hash.Hash { return crc32.NewIEEE() }},
+	"iscsi": {"x-amz-checksum-crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
+	"nvme":  {"x-amz-checksum-crc64nvme", func() hash.Hash { return crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) }},
+}
+
+// checksum is its header lines; none for an ending that stores none.
+func (o object) checksum(key string) string {
 	if known, ok := checksums.Load(key); ok {
 		return known.(string)
 	}
-	digest := crc32.NewIEEE()
+	algorithm, ok := algorithms[key[strings.LastIndexByte(key, '.')+1:]]
+	if !ok {
+		return ""
+	}
+	digest := algorithm.make()
 	for _, piece := range o.pieces(0, o.size) {
 		_, _ = digest.Write(piece)
 	}
-	made := base64.StdEncoding.EncodeToString(digest.Sum(nil))
+	made := algorithm.field + ": " + base64.StdEncoding.EncodeToString(digest.Sum(nil)) +
+		"\r\nx-amz-checksum-type: FULL_OBJECT\r\n"
 	checksums.Store(key, made)
 	return made
 }
@@ -107,8 +125,8 @@ func getObject(key string, asked *request) answer {
 		status = "206 Partial Content"
 		extra = fmt.Sprintf("Content-Range: bytes %d-%d/%d\r\n", first, end-1, found.size)
 	} else if strings.EqualFold(asked.fields["x-amz-checksum-mode"], "enabled") {
-		// As S3: only for the whole object, and only when asked. CRC32 is what boto3 stores with an upload.
-		extra = "x-amz-checksum-crc32: " + found.crc32(key) + "\r\nx-amz-checksum-type: FULL_OBJECT\r\n"
+		// As S3: only for the whole object, and only when asked.
+		extra = found.checksum(key)
 	}
 	head := fmt.Appendf(nil, "HTTP/1.1 %s\r\nx-amz-id-2: bench\r\nx-amz-request-id: BENCH0000000000\r\nDate: %s\r\n"+
 		"Last-Modified: %s\r\nETag: \"%s\"\r\nx-amz-server-side-encryption: AES256\r\nAccept-Ranges: bytes\r\n%s"+
