@@ -155,6 +155,22 @@ def test_every_public_name_is_there_and_listed() -> None:
         getattr(s3private, "noth" + "ing")
 
 
+FIRST_NAMES = """
+import sys
+import boto3
+before = set(sys.modules)
+import s3private
+s3private.connect, s3private.list_objects, s3private.read_objects, s3private.read_parquet, s3private.download
+print(*sorted({name for name in set(sys.modules) - before if name.partition(".")[0] != "s3private"}))
+"""
+
+
+def test_the_names_a_notebook_begins_with_load_nothing_beyond_boto3s_own_but_ctypes() -> None:
+    """numpy, pyarrow and pandas are installed here, and cost more than all of ours. `bench.imports` has the times."""
+    done = subprocess.run([sys.executable, "-c", FIRST_NAMES], capture_output=True, text=True, check=True)
+    assert {name.partition(".")[0] for name in done.stdout.split()} <= {"ctypes", "_ctypes"}
+
+
 def test_importing_loads_neither_the_operator_half_nor_boto3() -> None:
     code = "import sys, s3private; print([m for m in sys.modules if m.split('.')[0] in ('boto3', 'databricks')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
