@@ -116,6 +116,11 @@ def stored_checksum(fields: Mapping[str, str]) -> Checksum | None:
     return None
 
 
+def step_of(stored: Checksum | None) -> Step:
+    """The CRC that parts get as they come: the stored one, where parts can be joined to it; else CRC32."""
+    return stored.step if stored is not None and stored.step is not None else zlib.crc32
+
+
 def verify(uri: str, fields: Mapping[str, str], body: bytes) -> str | None:
     """The algorithm that `body` was verified with; None where S3 gave nothing that can be. Raises ChecksumMismatch."""
     stored = stored_checksum(fields)

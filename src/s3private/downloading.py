@@ -11,10 +11,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from s3private.asking import Item, Wanted, wanted
-from s3private.checksums import stored_checksum
+from s3private.checksums import Step, step_of, stored_checksum
 from s3private.client import refuse_other_clients
 from s3private.descriptor import Descriptor
 from s3private.entries import ObjectEntry, split_uri
@@ -123,19 +122,20 @@ def download_prefix(
 
 
 class _Part:
-    """A Sink: one part of the file, and the CRC32 of what was written to it."""
+    """A Sink: one part of the file, and the CRC of what was written to it."""
 
-    def __init__(self, file: Descriptor, start: int, length: int) -> None:
+    def __init__(self, file: Descriptor, start: int, length: int, step: Step) -> None:
         self._file = file
         self._start = start
         self._length = length
+        self._step = step
         self.crc = 0
 
     def __len__(self) -> int:
         return self._length
 
     def write(self, at: int, piece: memoryview) -> None:
-        self.crc = crc32(piece, self.crc if at else 0)
+        self.crc = self._step(piece, self.crc if at else 0)
         try:
             self._file.write(piece, self._start + at)
         except OSError as error:
@@ -183,7 +183,7 @@ class _Download:
                 staging.file.truncate(0)
                 if journal is not None:
                     journal.begin(asked, known, PART, _boot(), {})
-            return _Part(staging.file, number * PART, length)
+            return _Part(staging.file, number * PART, length, step_of(stored_checksum(known.fields)))
 
         try:
             for number, written in parts(
@@ -219,7 +219,7 @@ def _verified(asked: Wanted, staging: Staging, begun: Begun, crcs: dict[int, int
     stored = stored_checksum(begun.fields)
     if stored is None:
         return None
-    if stored.name == "CRC32":
+    if stored.step is not None:
         return stored.verify_parts(asked.uri, crcs, PART, begun.size)
     return stored.verify(asked.uri, staging.pieces())
 

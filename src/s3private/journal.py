@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from s3private.asking import Wanted
+from s3private.checksums import step_of, stored_checksum
 from s3private.descriptor import Descriptor
 from s3private.errors import Refused
 from s3private.parts import Begun
@@ -31,9 +31,9 @@ _MODE = 0o700
 """A downloaded file is never executable: no object out of a bucket passes for a journal."""
 
 _LONGEST_HEAD = 1 << 16
-_LONGEST_LINE = 24
+_LONGEST_LINE = 32
 _LARGEST = 1 << 50
-_PART_LINE = re.compile(rb"(\d{1,10}) (\d{1,10})")
+_PART_LINE = re.compile(rb"(\d{1,10}) (\d{1,20})")
 _VOID = b"over"
 _PIECE = 1 << 20
 _TRIES = 8
@@ -45,7 +45,7 @@ class UnderWay(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What an earlier run left and is proven. done: parts, each with the CRC32 that its bytes have now."""
+    """What an earlier run left and is proven. done: parts, each with the CRC that its bytes have now."""
 
     begun: Begun
     done: dict[int, int]
@@ -104,7 +104,7 @@ class Journal:
         # Nested too deep, JSON is a RecursionError.
         except (OSError, ValueError, RecursionError):
             return None
-        done = _proven(file, claimed, part, begun.size)
+        done = _proven(file, claimed, part, begun)
         if len(done) == -(-begun.size // part):
             # One is asked for again: that the object still is the same is S3's to say.
             del done[max(done)]
@@ -243,14 +243,14 @@ def _begun(head: Any) -> Begun:
     return Begun(size, etag, fields)
 
 
-def _proven(file: Descriptor, claimed: Mapping[int, int], part: int, size: int) -> dict[int, int]:
-    """Those parts whose bytes lie in the file, and have the CRC32 that is claimed."""
-    proven = {}
+def _proven(file: Descriptor, claimed: Mapping[int, int], part: int, begun: Begun) -> dict[int, int]:
+    """Those parts whose bytes lie in the file, and have the CRC that is claimed."""
+    proven, step = {}, step_of(stored_checksum(begun.fields))
     for number, claim in sorted(claimed.items()):
-        start, end, crc, length = number * part, min((number + 1) * part, size), 0, 0
+        start, end, crc, length = number * part, min((number + 1) * part, begun.size), 0, 0
         with contextlib.suppress(OSError):
             for piece in _pieces(file, start, end):
-                crc, length = crc32(piece, crc), length + len(piece)
+                crc, length = step(piece, crc), length + len(piece)
         if length == end - start and crc == claim:
             proven[number] = crc
     return proven

@@ -16,11 +16,12 @@ from typing import Any
 import boto3
 import pytest
 
-from origin.server import Origin
+from origin.server import Fault, Origin
 from s3private import checksums, connect, download, open_object, read_object, read_objects, stream_object
 from s3private.checksums import stored_checksum, verify
 from s3private.crc import Crc
-from s3private.errors import ChecksumMismatch
+from s3private.downloading import PART
+from s3private.errors import ChecksumMismatch, ReadError
 from s3private.folding import Folding
 
 MIB = 1 << 20
@@ -281,3 +282,30 @@ def test_one_wrong_bit_is_an_error_of_every_way_of_reading(
     with pytest.raises(ChecksumMismatch, match=name):
         download(s3, "s3://b/k", tmp_path / "k")
     assert list(tmp_path.glob("k")) == []
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_resumed_file_is_verified_by_its_parts_and_not_read_once_more(
+    origin: Origin, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    body = content(3 * PART + 5)
+    origin.put("b", "k", body, **put_fields(name, body))
+    origin.fault = lambda request: Fault("cut", 0) if f"={3 * PART}-" in request.fields.get("range", "") else None
+    with pytest.raises(ReadError):
+        download(s3, "s3://b/k", tmp_path / "k", ahead=1)
+    origin.fault = lambda request: None
+    # What the others do, SHA256 for one.
+    monkeypatch.delattr(checksums.Checksum, "verify")
+    done = download(s3, "s3://b/k", tmp_path / "k")
+    assert (done.resumed, done.path.read_bytes() == body, done.verified) == (3 * PART, True, name)
+    # Nor is a wrong byte of the earlier run believed.
+    origin.fault = lambda request: Fault("cut", 0) if f"={3 * PART}-" in request.fields.get("range", "") else None
+    with pytest.raises(ReadError):
+        download(s3, "s3://b/k", tmp_path / "other", ahead=1)
+    (hidden,) = tmp_path.glob(".other.*.s3private")
+    with hidden.open("r+b") as file:
+        file.seek(PART + 7)
+        file.write(bytes([body[PART + 7] ^ 1]))
+    origin.fault = lambda request: None
+    done = download(s3, "s3://b/k", tmp_path / "other")
+    assert (done.resumed, done.path.read_bytes() == body, done.verified) == (2 * PART, True, name)
