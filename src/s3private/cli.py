@@ -103,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
             help="where a relative route.file begins, such as a volume's folder; default: the working directory",
         )
         verb.add_argument(
+            "--owner",
+            metavar="WHO",
+            help="whose path it is, such as a team or a target: written into its tags, and no other run crosses it; "
+            "default: path.owner in the path file",
+        )
+        verb.add_argument(
             "--side",
             choices=("aws", "databricks"),
             help="only what this owner builds, with this owner's credentials alone; needs --handover",
@@ -138,34 +144,47 @@ def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
         importlib.import_module("databricks.sdk")
     except ImportError as error:
         raise ConfigError("this command needs the operator half: pip install 's3private[provision]'") from error
-    from s3private.provision import engine
-    from s3private.provision.clients import Clients
     from s3private.provision.config import PathConfig
-    from s3private.provision.maintenance import maintain
-    from s3private.provision.steps import target_steps
 
     config = PathConfig.load(arguments.file)
     config = replace(config, route_file=str(Path(arguments.route_base) / config.route_file))
+    if arguments.owner:
+        config = config.owned_by(arguments.owner, "--owner")
     if arguments.verb == "destroy" and arguments.confirm != config.name:
         raise ConfigError(
             f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}"
         )
+    report = _walked(arguments, config)
+    return replace(report, where=_where(arguments, config)), config.name
+
+
+def _where(arguments: argparse.Namespace, config: PathConfig) -> str:
+    """What was looked through: elsewhere something of the path may stand."""
+    aws = f"AWS account {config.aws_account_id}, {config.region}"
+    databricks = f"Databricks account {config.databricks_account_id}"
+    return {"aws": aws, "databricks": databricks}.get(arguments.side, f"{aws}, and {databricks}")
+
+
+def _walked(arguments: argparse.Namespace, config: PathConfig) -> Report:
+    from s3private.provision import engine
+    from s3private.provision.clients import Clients
+    from s3private.provision.maintenance import maintain
+    from s3private.provision.steps import target_steps
+
     clients = Clients(config, _secret_keys(arguments), say=_progress)
     if arguments.only and arguments.side == "databricks":
         raise ConfigError("the targets are the AWS side's: there is nothing to keep in step on the Databricks side")
     targets = target_steps(config, clients) if arguments.only == "targets" else []
     path = targets if targets and arguments.verb != "maintain" else _steps(arguments, config, clients)
     if arguments.verb == "plan" or arguments.dry_run:
-        return engine.plan(path), config.name
+        return engine.plan(path)
     clock, timeout, poll = SystemClock(), arguments.timeout, arguments.poll
     if arguments.verb == "maintain":
-        report = maintain(targets, path, clock=clock, timeout=timeout, poll=poll, progress=_progress)
-    elif arguments.verb == "destroy":
-        report = engine.destroy(path, clock=clock, timeout=timeout, poll=poll, progress=_progress)
-    else:
-        only = targets[-1] if targets else None
-        report = engine.provision(path, clock=clock, timeout=timeout, poll=poll, progress=_progress, only=only)
-    return report, config.name
+        return maintain(targets, path, clock=clock, timeout=timeout, poll=poll, progress=_progress)
+    if arguments.verb == "destroy":
+        return engine.destroy(path, clock=clock, timeout=timeout, poll=poll, progress=_progress)
+    only = targets[-1] if targets else None
+    return engine.provision(path, clock=clock, timeout=timeout, poll=poll, progress=_progress, only=only)
 
 
 def _secret_keys(arguments: argparse.Namespace) -> SecretKeys | None:

@@ -75,6 +75,7 @@ class Route:
     buckets: those that the endpoint's policy lets through.
     idle_timeout_seconds: after which the load balancer drops an idle connection.
     service_credential: the Unity Catalog service credential to read with, or None for the environment's own.
+    aws_account_id: the account that the path was built in, by which provisioning knows its own Route again.
     """
 
     path: str
@@ -84,6 +85,7 @@ class Route:
     buckets: tuple[str, ...]
     idle_timeout_seconds: int = 350
     service_credential: str | None = None
+    aws_account_id: str | None = None
 
     def __post_init__(self) -> None:
         for name, (rule, words) in _RULES.items():

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from databricks.sdk.service.settings import UpdatePrivateEndpointRule
 
-from emulated.ground import Ground
+from emulated.ground import Ground, PollingClock
 from emulated.inspection import count, not_settled, region_of
 from emulated.interruptions import Interrupted, Write, world, writes
-from s3private.provision.engine import Outcome
+from s3private.provision.engine import Outcome, Report, provision
+from s3private.provision.steps import aws_side_steps, databricks_side_steps
+from s3private.provision.steps.handed import ACCEPTED_TAG
 from s3private_emulator.faults import Fault, Planned
 
 
@@ -135,8 +137,42 @@ def _left(run: Interrupted, _stale: int) -> str:
     return f"left: {left}" if left else ""
 
 
+def _aws_side(run: Interrupted) -> Report:
+    ground = run.ground
+    steps = aws_side_steps(ground.config, ground.clients, _handover(run))
+    return provision(steps, clock=PollingClock(), timeout=7200)
+
+
+def _handover(run: Interrupted) -> Path:
+    return run.ground.directory / "demo.handover.json"
+
+
+def _handed(run: Interrupted) -> None:
+    """The AWS side is built, and the Databricks side has told which endpoint is its own."""
+    assert _aws_side(run).outcome is Outcome.RUN_AGAIN
+    steps = databricks_side_steps(run.ground.config, run.ground.clients, _handover(run))
+    assert provision(steps, clock=PollingClock(), timeout=7200).outcome is Outcome.RUN_AGAIN
+
+
+def _accept(run: Interrupted, planned: Planned | None) -> None:
+    run.run(lambda: _aws_side(run))
+    run.until_settled(lambda: _aws_side(run), runs=2)
+
+
+def _not_accepted(run: Interrupted, _stale: int) -> str:
+    emulator = run.ground.emulator
+    [rule] = emulator.account.rules()
+    seen = emulator.privatelink.connection(str(rule.vpc_endpoint_id))
+    aws = region_of(emulator)
+    tags = dict(aws.network.tags)[next(iter(aws.services))]
+    if tags.get(ACCEPTED_TAG) != rule.vpc_endpoint_id:
+        return f"the mark is {tags.get(ACCEPTED_TAG)!r}"
+    return "" if seen is not None and seen.state == "available" else f"the connection is {seen}"
+
+
 SCENARIOS = {
     "provision": Scenario(None, lambda _run: None, _provision, _not_settled),
     "mend": Scenario(None, _broken, _provision, _not_settled),
     "destroy": Scenario("[]", _built, _destroy, _left),
+    "accept": Scenario("[]", _handed, _accept, _not_accepted),
 }

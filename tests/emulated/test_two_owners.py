@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,91 @@ def test_a_strangers_endpoint_id_in_the_file_is_not_accepted_unless_it_knocks(ow
     connection = owners.ground.emulator.privatelink.connection(stranger)
     assert connection is not None
     assert connection.state == "pendingAcceptance"
+
+
+FORGED = {
+    "service_name": ["com.amazonaws.ap-northeast-1.s3", "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0"],
+    "service_id": ["vpce-svc-0123456789abcdef0", "vpce-svc-x"],
+    "endpoint_id": ["vpce-0123456789abcdef0", "vpce-٣٣٣٣٣٣٣٣"],
+    "endpoint_dns_name": ["*.s3.ap-northeast-1.amazonaws.com", "*.evil.example.com", "*.amazonaws.com"],
+    "vpc_endpoint_id": ["vpce-1", "*", "vpce-0123456789abcdef0 vpce-0123456789abcdef1"],
+    "ncc_id": ["../x", "none"],
+    "rule_id": ["'; --"],
+}
+"""Of each field: what the other side never writes there."""
+
+
+@pytest.mark.parametrize(("field", "value"), [(name, value) for name, values in FORGED.items() for value in values])
+def test_each_field_of_the_handover_is_held_against_the_others_and_the_region(
+    owners: Owners, capsys: pytest.CaptureFixture[str], field: str, value: str
+) -> None:
+    owners.run("provision", "aws")
+    owners.run("provision", "databricks", "--timeout", "0.1s")
+    document = json.loads(owners.handover.read_text(encoding="utf-8"))
+    part = next(one for one in ("aws", "databricks") if field in document[one])
+    document[part][field] = value
+    owners.handover.write_text(json.dumps(document), encoding="utf-8")
+    capsys.readouterr()
+    mark = owners.ground.emulator.log.mark()
+    for side in ("aws", "databricks"):
+        for verb in ("plan", "provision"):
+            assert owners.run(verb, side) == 2
+            assert f"--handover {owners.handover}: {part}" in capsys.readouterr().err.splitlines()[-1]
+    assert owners.ground.emulator.log.since(mark) == []
+
+
+def test_plan_says_which_endpoint_will_be_accepted_and_whose_it_is(
+    owners: Owners, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owners.run("provision", "aws")
+    owners.run("provision", "databricks", "--timeout", "0.1s")
+    [rule] = owners.ground.emulator.account.rules()
+    capsys.readouterr()
+    assert owners.run("plan", "aws") == 0
+    assert f"{rule.vpc_endpoint_id} of account 565502421330 is pendingAcceptance: accepted" in capsys.readouterr().out
+
+
+def test_an_endpoint_of_another_account_than_the_allowed_principals_is_not_accepted(
+    owners: Owners, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owners.run("provision", "aws")
+    owners.run("provision", "databricks", "--timeout", "0.1s")
+    emulator, ec2 = owners.ground.emulator, owners.ground.clients.ec2
+    [rule] = emulator.account.rules()
+    service = rule.endpoint_service.rpartition(".")[2]
+    other = "arn:aws:iam::999999999999:role/consumer"
+    ec2.modify_vpc_endpoint_service_permissions(ServiceId=service, AddAllowedPrincipals=[other])
+    theirs = "vpce-0fedcba9876543210"
+    emulator.privatelink.knock(
+        vpc_endpoint_id=theirs, owner="999999999999", principal=other, service_name=rule.endpoint_service
+    )
+    text = owners.handover.read_text(encoding="utf-8").replace(str(rule.vpc_endpoint_id), theirs)
+    owners.handover.write_text(text, encoding="utf-8")
+    capsys.readouterr()
+    assert owners.run("provision", "aws") == 2
+    assert f"{theirs} at endpoint service {service} is of account 999999999999" in capsys.readouterr().err
+    seen = emulator.privatelink.connection(theirs)
+    assert seen is not None
+    assert seen.state == "pendingAcceptance"
+
+
+def test_destroy_rejects_no_connection_that_this_path_did_not_accept(
+    owners: Owners, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another team's connection is in use at the service, and its id got into the file."""
+    build(owners)
+    emulator = owners.ground.emulator
+    [rule] = emulator.account.rules()
+    theirs = emulator.stranger(rule.endpoint_service)
+    emulator.privatelink.accept(rule.endpoint_service.rpartition(".")[2], theirs)
+    text = owners.handover.read_text(encoding="utf-8").replace(str(rule.vpc_endpoint_id), theirs)
+    owners.handover.write_text(text, encoding="utf-8")
+    capsys.readouterr()
+    assert owners.run("destroy", "aws", "--confirm", "demo", "--timeout", "1s") == 3
+    assert f"is held by {theirs} of account" in capsys.readouterr().err
+    seen = emulator.privatelink.connection(theirs)
+    assert seen is not None
+    assert seen.state == "available"
 
 
 @pytest.mark.parametrize("order", [("databricks", "aws"), ("aws", "databricks")])

@@ -47,7 +47,7 @@ def test_the_committed_path_file_is_accepted() -> None:
         ("s3.buckets", [], "1 to 100 buckets"),
         ("s3.buckets", ["Bad_Bucket"], "bucket names"),
         ("s3.buckets", ["fast--euw1-az1--x-s3"], "directory bucket"),
-        ("s3.domain_names", ["s3.ap-northeast-1.amazonaws.com"], "public name"),
+        ("s3.domain_names", ["s3.ap-northeast-1.amazonaws.com"], "a name of amazonaws.com"),
         ("s3.domain_names", [f"b{i}.example.com" for i in range(11)], "1 to 10"),
         ("databricks.workspace_ids", ["1001"], "whole numbers"),
         ("databricks.account_id", "abc", "UUID"),

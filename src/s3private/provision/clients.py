@@ -33,6 +33,7 @@ from s3private.provision.config import ACCOUNT_HOST, PathConfig
 if TYPE_CHECKING:
     from types_boto3_ec2 import EC2Client
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from types_boto3_sts import STSClient
 
 _RETRY_SECONDS = 120
 """How long the Databricks SDK asks again; its own 300 s would look like a hang."""
@@ -102,6 +103,11 @@ class Clients:
     def elbv2(self) -> ElasticLoadBalancingv2Client:
         with _aws_settings():
             return self._data_account.client("elbv2", region_name=self._config.region, config=_RETRIES)
+
+    @cached_property
+    def sts(self) -> STSClient:
+        with _aws_settings():
+            return self._data_account.client("sts", region_name=self._config.region, config=_RETRIES)
 
     @cached_property
     def account(self) -> AccountClient:

@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from botocore.loaders import Loader
 
 from s3private.buckets import DIRECTORY_BUCKET
 from s3private.errors import ConfigError
+from s3private.provision.names import refused_domain
 
 ACCOUNT_HOST = "https://accounts.cloud.databricks.com"
 _COMMERCIAL_PRINCIPAL = "arn:aws:iam::565502421330:role/private-connectivity-role-{region}"
@@ -55,6 +56,7 @@ class PathConfig:
     workspace_host: str | None = None
     service_credential: str | None = None
     route_service_credential: str | None = None
+    owner: str | None = None
 
     @property
     def resource_name(self) -> str:
@@ -83,15 +85,26 @@ class PathConfig:
             ],
         }
 
+    def owned_by(self, owner: str, where: str) -> PathConfig:
+        """The same path, run as `owner`. Raises ConfigError: no owner's name, or the path file names another."""
+        try:
+            checked = _OWNER(owner)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}; got {owner!r}") from error
+        if self.owner not in (None, checked):
+            raise ConfigError(f"{where}: {owner} is not the path file's path.owner, {self.owner}")
+        return replace(self, owner=checked)
+
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> PathConfig:
         """Read and check a path file. Raises ConfigError naming file, key and rule; makes no call."""
         where = str(file)
         try:
-            document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+            # Editors of one platform begin a file with a byte order mark, which is no part of it.
+            document = tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ConfigError(f"{where}: cannot be read: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{where}: not TOML: {error}") from error
         return cls.parse(document, where)
 
@@ -118,7 +131,8 @@ def _partition(region: str) -> str | None:
 
 
 def _text(pattern: str, rule: str) -> Rule:
-    compiled = re.compile(pattern)
+    # Digits and letters are ASCII's: a full-width 1 is none of AWS's.
+    compiled = re.compile(pattern, re.ASCII)
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or not compiled.fullmatch(value):
@@ -164,7 +178,7 @@ def _principal(value: Any) -> str:
     if (
         value == "*"
         or not isinstance(value, str)
-        or not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", value)
+        or not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", value, re.ASCII)
     ):
         raise ValueError(
             "must be the ARN of one role: '*' or a whole account would let every AWS customer knock at the service"
@@ -181,10 +195,8 @@ def _bucket(value: Any) -> str:
 
 
 def _domain(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(\*\.)?([a-z0-9-]+\.)+[a-z]{2,}", value):
-        raise ValueError("must hold DNS names in lower case, such as bucket.vpce-….s3.eu-west-1.vpce.amazonaws.com")
-    if re.fullmatch(r"(\*\.)?s3[.-][a-z0-9-]+\.amazonaws\.com", value):
-        raise ValueError(f"{value} is S3's public name: the rule would carry off every workload of the workspace")
+    if not isinstance(value, str):
+        raise ValueError("must hold DNS names, each a text")
     return value
 
 
@@ -195,6 +207,7 @@ def _file(value: Any) -> str:
 
 
 _ACCOUNT = _text(r"\d{12}", "must be 12 digits in quotes")
+_OWNER = _text(r"[\w.@:/=+-]{1,128}", "must be 1 to 128 of A-Z a-z 0-9 _.@:/=+-, such as a team or target")
 _CREDENTIAL = _text(r"[\w-]{1,255}", "must be the name of a Unity Catalog service credential")
 _KEYS: dict[str, tuple[str, Rule, bool]] = {
     # key in the file: (field, rule, required)
@@ -204,6 +217,7 @@ _KEYS: dict[str, tuple[str, Rule, bool]] = {
         True,
     ),
     "path.region": ("region", _region, True),
+    "path.owner": ("owner", _OWNER, False),
     "aws.account_id": ("aws_account_id", _ACCOUNT, True),
     "aws.role_arn": (
         "role_arn",
@@ -300,5 +314,8 @@ def _check_together(config: PathConfig, where: str) -> None:
         raise ConfigError(f"{where}: aws.external_id: needs aws.role_arn, the role that asks for it")
     if config.role_arn and config.role_arn.split(":")[4] != config.aws_account_id:
         raise ConfigError(f"{where}: aws.role_arn: must be a role of aws.account_id {config.aws_account_id}")
+    for name in config.domain_names:
+        if refused := refused_domain(name, config.region):
+            raise ConfigError(f"{where}: s3.domain_names: {refused}")
     if len(json.dumps(config.endpoint_policy)) > _MAX_POLICY:
         raise ConfigError(f"{where}: s3.buckets: too many for one endpoint policy of {_MAX_POLICY} characters")

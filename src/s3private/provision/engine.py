@@ -61,6 +61,11 @@ class StillInUse(S3PrivateError):
     """The platform will delete it once something else lets go: the engine waits and tries again."""
 
 
+class Unsure(Conflict):
+    """What is there may be this path's and does not show it, or is marked as this path's and is not what the path file
+    says. No verb goes on: destroy, too, would call gone what it cannot see."""
+
+
 class AlreadyThere(S3PrivateError):
     """The platform refused to make a second one: another run made it since this one looked."""
 
@@ -101,6 +106,8 @@ class Step(ABC, Generic[R]):
     kind: type[R]
     title: str
     side: ClassVar[str] = ""
+    given: ClassVar[bool] = False
+    """What it finds is the path file's, and is never made: where it is not there, nothing of the path can be seen."""
     refusals: ClassVar[tuple[type[Exception], ...]] = ()
     """The exceptions in which the platform's SDK says no; the engine turns them into PlatformError."""
     wait_seconds: ClassVar[float] = 600.0
@@ -114,7 +121,8 @@ class Step(ABC, Generic[R]):
 
     @abstractmethod
     def find(self, found: Found) -> R | None:
-        """Read only. Raises Conflict when what is there cannot be used and must not be replaced."""
+        """Read only. Raises Conflict when what is there cannot be used and must not be replaced, and Unsure where it
+        may be this path's all the same."""
 
     @abstractmethod
     def create(self, found: Found) -> R | None:
@@ -135,6 +143,10 @@ class Step(ABC, Generic[R]):
     def gone(self, resource: R | None) -> bool:
         """Whether nothing is left to delete."""
         return resource is None
+
+    def absence(self, found: Found) -> str:
+        """What `create` is about to do, for the plan, where "not there" does not say it all."""
+        return "not there"
 
     def drift(self, resource: R, found: Found) -> str | None:
         """Why the resource differs from what was asked, or None."""
@@ -194,6 +206,8 @@ class Report:
     changes: tuple[Change, ...] = ()
     outcome: Outcome = Outcome.SETTLED
     message: str = ""
+    where: str = ""
+    """Where was looked, in words: what is elsewhere was not seen."""
     found: Found = field(default_factory=Found, repr=False, compare=False)
 
     @property
@@ -262,7 +276,7 @@ def _look(step: AnyStep, found: Found) -> tuple[Change, Resource | None]:
     except Conflict as conflict:
         return Change(step=step.title, action=Action.CONFLICT, reason=str(conflict)), None
     if resource is None:
-        return Change(step=step.title, action=Action.CREATE, reason="not there"), None
+        return Change(step=step.title, action=Action.CREATE, reason=step.absence(found)), None
     seen = Change(step=step.title, action=Action.KEEP, id=resource.id, reason=resource.detail, notes=resource.notes)
     try:
         drift = step.drift(resource, found)
@@ -359,6 +373,7 @@ def destroy(
     found = Found()
     here: list[tuple[AnyStep, Resource | None]] = []
     changes: list[Change] = []
+    unseen = ""
     for step in steps:
         resource = None
         try:
@@ -366,8 +381,12 @@ def destroy(
                 resource = step.leftover(found)
         except NotFoundYet:
             resource = None  # what hangs on something absent is absent
+        except Unsure as unsure:
+            seen = Change(step=step.title, action=Action.CONFLICT, reason=str(unsure))
+            return Report(verb="destroy", changes=(seen,), outcome=Outcome.REFUSED, message=str(unsure), found=found)
         except Conflict as conflict:
             changes.append(Change(step=step.title, action=Action.KEEP, reason=f"not this path's: {conflict}"))
+            unseen = unseen or (str(conflict) if step.given else "")
         except S3PrivateError as error:
             return Report(verb="destroy", outcome=Outcome.FAILED, message=str(error))
         if resource is not None:
@@ -396,6 +415,8 @@ def destroy(
     if outcome is Outcome.SETTLED and any(c.action is Action.REMAINS for c in changes):
         outcome = Outcome.RUN_AGAIN
         message = "the platform keeps what is listed as remaining; run destroy again when it has let go"
+    if unseen and outcome is Outcome.SETTLED and not any(c.action is Action.DELETE for c in changes):
+        outcome, message = Outcome.REFUSED, f"nothing of the path was found where the path file says: {unseen}"
     return Report(verb="destroy", changes=tuple(changes), outcome=outcome, message=message, found=found)
 
 
@@ -551,6 +572,8 @@ class _Walk:
             except StillInUse as in_use:
                 wait.once(f"in use: {in_use}", step.wait_seconds)
                 continue
+            except Unsure:
+                raise
             except (NotFoundYet, Conflict):
                 return gone
             if still is None or step.gone(still) or still.id != resource.id:

@@ -6,12 +6,14 @@ Each side writes its own part and keeps the other's. It holds names and ids, and
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from s3private.errors import ConfigError
 from s3private.provision.config import PathConfig
+from s3private.provision.names import is_regional_name
 from s3private.whole_file import write_whole
 
 SCHEMA_VERSION = 1
@@ -60,23 +62,22 @@ class Handover:
             return cls(path=config.name, region=config.region)
         except OSError as error:
             raise ConfigError(f"--handover {file}: cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"--handover {file}: not JSON: {error}") from error
         known = {"schema_version", *(f.name for f in fields(cls))}
         if not isinstance(document, dict) or set(document) != known or document["schema_version"] != SCHEMA_VERSION:
             raise ConfigError(f"--handover {file}: not a handover of this version of s3private")
-        loaded = cls(
-            path=str(document["path"]),
-            region=str(document["region"]),
-            aws=_part(AwsPart, document["aws"], f"--handover {file}: aws"),
-            databricks=_part(DatabricksPart, document["databricks"], f"--handover {file}: databricks"),
-        )
-        if (loaded.path, loaded.region) != (config.name, config.region):
+        path, region = document["path"], document["region"]
+        if (path, region) != (config.name, config.region):
             raise ConfigError(
-                f"--handover {file}: is for the path {loaded.path} in {loaded.region}, "
-                f"not for {config.name} in {config.region}"
+                f"--handover {file}: is for the path {path} in {region}, not for {config.name} in {config.region}"
             )
-        return loaded
+        return cls(
+            path=config.name,
+            region=config.region,
+            aws=_part(AwsPart, document["aws"], config.region, f"--handover {file}: aws"),
+            databricks=_part(DatabricksPart, document["databricks"], config.region, f"--handover {file}: databricks"),
+        )
 
     def save(self, file: Path) -> None:
         """Whole or not at all. Raises ConfigError."""
@@ -90,10 +91,33 @@ class Handover:
         return replace(self, aws=part) if isinstance(part, AwsPart) else replace(self, databricks=part)
 
 
-def _part(kind: type[Part], given: Any, where: str) -> Part | None:
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_ENDPOINT = "vpce-[0-9a-f]{8,17}"
+_SHAPES = {
+    "service_name": "com[.]amazonaws[.]vpce[.]{region}[.]vpce-svc-[0-9a-f]{8,17}",
+    "service_id": "vpce-svc-[0-9a-f]{8,17}",
+    "endpoint_id": _ENDPOINT,
+    "vpc_endpoint_id": _ENDPOINT,
+    "ncc_id": _UUID,
+    "rule_id": _UUID,
+}
+"""What each field is, by full match."""
+
+
+def _part(kind: type[Part], given: Any, region: str, where: str) -> Part | None:
+    """What the other side told, as far as it can be true. Raises ConfigError: it was changed on its way."""
     if given is None:
         return None
     names = {f.name for f in fields(kind)}
     if not isinstance(given, dict) or set(given) != names or not all(isinstance(v, str) and v for v in given.values()):
         raise ConfigError(f"{where}: must have {', '.join(sorted(names))}, each a text")
+    for name, value in given.items():
+        if name == "endpoint_dns_name":
+            right = is_regional_name(value, region, given["endpoint_id"])
+        else:
+            right = bool(re.fullmatch(_SHAPES[name].replace("{region}", re.escape(region)), value, re.ASCII))
+        if not right:
+            raise ConfigError(f"{where}.{name}: {value!r} is not what the other side writes there: ask for a new file")
+    if "service_id" in given and not given["service_name"].endswith(f".{given['service_id']}"):
+        raise ConfigError(f"{where}: service_name {given['service_name']} is not that of {given['service_id']}")
     return kind(**given)

@@ -28,6 +28,7 @@ def as_json(report: Report, path: str) -> str:
         "path": path,
         "outcome": report.outcome,
         "message": report.message,
+        "where": report.where,
         "changes": changes,
         "notes": list(report.notes),
     }
@@ -70,7 +71,9 @@ def _closing(report: Report, path: str) -> str:
         return f"path {path}: {done}. Nothing was written; `s3private provision` does it."
     if report.outcome is Outcome.SETTLED:
         if report.verb == "destroy":
-            return f"path {path}: nothing of it is left."
+            spared = [c for c in report.changes if c.action is Action.KEEP]
+            left = "; what is listed as kept was left" if spared else ""
+            return f"path {path}: nothing of it is left{f' in {report.where}' if report.where else ''}{left}."
         made = counts[Action.CREATE] + counts[Action.UPDATE]
         return f"path {path}: settled" + (f", {made} changed." if made else "; nothing to do.")
     return f"path {path}: {report.outcome.value}: {report.message}"

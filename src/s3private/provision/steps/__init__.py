@@ -9,6 +9,7 @@ from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import AnyStep
 from s3private.provision.handover import Handover
+from s3private.provision.steps.account import GivenAccount
 from s3private.provision.steps.attachment import WorkspaceAttachment
 from s3private.provision.steps.connection import OwnConnection
 from s3private.provision.steps.endpoint import GivenSubnets, OpenSecurityGroup, S3InterfaceEndpoint
@@ -19,6 +20,7 @@ from s3private.provision.steps.handed import (
     HandedEndpoint,
     HandedRule,
     HandedService,
+    MarkedConnection,
     WrittenHandover,
 )
 from s3private.provision.steps.load_balancer import (
@@ -47,6 +49,7 @@ def path_steps(config: PathConfig, clients: Clients) -> list[AnyStep]:
 def target_steps(config: PathConfig, clients: Clients) -> list[AnyStep]:
     """What keeping the targets in step needs to read; its last step is the targets."""
     return [
+        GivenAccount(config, clients),
         GivenSubnets(config, clients),
         OpenSecurityGroup(config, clients),
         S3InterfaceEndpoint(config, clients),
@@ -69,6 +72,7 @@ def aws_side_steps(config: PathConfig, clients: Clients, handover: Path) -> list
         *_service_steps(config, clients),
         WrittenHandover(config, handover, "aws"),
         HandedRule(given.databricks, missing),
+        MarkedConnection(config, clients),
         HandedConnection(config, clients),
     ]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from databricks.sdk.errors.base import DatabricksError
@@ -14,12 +14,11 @@ from requests.exceptions import RequestException
 from s3private.provision.clients import Clients, databricks_words
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import AlreadyThere, R, Step
+from s3private.provision.steps.ownership import PATH_TAG, Mark, Tags
 
 if TYPE_CHECKING:
     from types_boto3_ec2.literals import ResourceTypeType
     from types_boto3_ec2.type_defs import FilterTypeDef, TagSpecificationTypeDef
-
-PATH_TAG = "s3private:path"
 
 
 def error_code(error: ClientError) -> str:
@@ -45,26 +44,18 @@ class AwsStep(Step[R], ABC):
         self.config = config
         self.ec2 = clients.ec2
         self.elbv2 = clients.elbv2
-
-    @property
-    def tags(self) -> list[Any]:
-        """EC2 and Elastic Load Balancing spell a tag alike; their type stubs do not know it."""
-        return [
-            {"Key": PATH_TAG, "Value": self.config.name},
-            {"Key": "Name", "Value": self.config.resource_name},
-        ]
+        self.mark = Mark.of(config)
 
     def tagged(self, resource_type: ResourceTypeType) -> list[TagSpecificationTypeDef]:
-        return [{"ResourceType": resource_type, "Tags": self.tags}]
+        return [{"ResourceType": resource_type, "Tags": self.mark.tags}]
 
-    def by_tag(self, *, vpc: bool = False) -> list[FilterTypeDef]:
-        filters: list[FilterTypeDef] = [{"Name": f"tag:{PATH_TAG}", "Values": [self.config.name]}]
-        if vpc:
-            filters.append({"Name": "vpc-id", "Values": [self.config.vpc_id]})
-        return filters
+    def by_tag(self) -> list[FilterTypeDef]:
+        """Wherever it is: what carries the tag in another VPC says that the path file is wrong."""
+        return [{"Name": f"tag:{PATH_TAG}", "Values": [self.config.name]}]
 
-    def is_ours(self, tags: Iterable[Mapping[str, Any]]) -> bool:
-        return any(t.get("Key") == PATH_TAG and t.get("Value") == self.config.name for t in tags)
+    def is_ours(self, what: str, tags: Tags) -> bool:
+        """See `Mark.is_on`."""
+        return self.mark.is_on(what, tags)
 
     def refusal(self, error: Exception) -> str:
         if isinstance(error, ClientError):

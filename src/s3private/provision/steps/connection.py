@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from databricks.sdk.errors.platform import NotFound
 
-from s3private.errors import NotYet
+from s3private.errors import Conflict, NotYet
 from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, State
@@ -47,25 +47,45 @@ class OwnConnection(AwsStep[AcceptedConnection]):
             ) from error
         return state.value if state else "in a state this SDK does not know"
 
-    def _states(self, service: str) -> dict[str, str]:
-        """Endpoint id -> AWS's word. Every customer of the region may have knocked, so there may be many pages."""
+    def _seen(self, service: str) -> dict[str, tuple[str, str]]:
+        """Endpoint id -> AWS's word and the account that owns it. Every customer of the region may have asked, so there
+        may be many pages."""
         pages = self.ec2.get_paginator("describe_vpc_endpoint_connections").paginate(
             Filters=[{"Name": "service-id", "Values": [service]}]
         )
-        return {c["VpcEndpointId"]: c["VpcEndpointState"] for page in pages for c in page["VpcEndpointConnections"]}
+        return {
+            c["VpcEndpointId"]: (c["VpcEndpointState"], c["VpcEndpointOwner"])
+            for page in pages
+            for c in page["VpcEndpointConnections"]
+        }
+
+    def _states(self, service: str) -> dict[str, str]:
+        return {endpoint: word for endpoint, (word, _) in self._seen(service).items()}
+
+    def absence(self, found: Found) -> str:
+        """Which one is accepted, and whose it is: it is seen before it is done."""
+        endpoint = found[PrivateEndpointRule].vpc_endpoint_id
+        word, owner = self._seen(found[EndpointService].id).get(endpoint, ("", ""))
+        return f"{endpoint} of account {owner} is {word}: accepted" if word else "not there"
 
     def find(self, found: Found) -> AcceptedConnection | None:
         service, rule = found[EndpointService].id, found[PrivateEndpointRule]
         if not rule.vpc_endpoint_id:
             return None
-        states = self._states(service)
+        seen = self._seen(service)
+        states = {endpoint: word for endpoint, (word, _) in seen.items()}
         strangers = tuple(
             f"endpoint service {service}: {stranger} is {word} and is not this path's: left as it is"
             for stranger, word in sorted(states.items())
             if stranger != rule.vpc_endpoint_id and word.lower() in ("pendingacceptance", "available")
         )
-        own = states.get(rule.vpc_endpoint_id, "")
-        word = own.lower()
+        own, owner = seen.get(rule.vpc_endpoint_id, ("", ""))
+        word, principal = own.lower(), self.config.allowed_principal.split(":")[4]
+        if owner and owner != principal:
+            raise Conflict(
+                f"{rule.vpc_endpoint_id} at endpoint service {service} is of account {owner}, not of {principal}, "
+                "whose role is the allowed principal: it is not accepted"
+            )
         if word == "pendingacceptance":
             return None
         rule_word = self._rule_word(found, rule) if word in ("", "available") else rule.word

@@ -10,14 +10,18 @@ import ipaddress
 import json
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from s3private.errors import Conflict, NotYet
-from s3private.provision.engine import Found, Resource, State, StillInUse
-from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code, refusing_doubles
+from s3private.provision.engine import Found, Resource, State, StillInUse, Unsure
+from s3private.provision.names import is_regional_name
+from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
+from s3private.provision.steps.ownership import PATH_TAG
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
@@ -42,6 +46,7 @@ class GivenSubnets(AwsStep[Subnets]):
 
     kind = Subnets
     title = "subnets"
+    given = True
 
     def find(self, found: Found) -> Subnets:
         wanted = self.config.subnet_ids
@@ -55,9 +60,7 @@ class GivenSubnets(AwsStep[Subnets]):
             raise
         for subnet in seen:
             if subnet["VpcId"] != self.config.vpc_id:
-                raise Conflict(
-                    f"aws.subnet_ids: {subnet['SubnetId']} is in {subnet['VpcId']}, not {self.config.vpc_id}"
-                )
+                raise Unsure(f"aws.subnet_ids: {subnet['SubnetId']} is in {subnet['VpcId']}, not {self.config.vpc_id}")
         zones = tuple(sorted(subnet["AvailabilityZone"] for subnet in seen))
         if len(set(zones)) != len(wanted):
             raise Conflict(
@@ -123,11 +126,8 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
         group = self._named()
         if group is None:
             return None
-        if not self.is_ours(group.get("Tags", [])):
-            raise Conflict(
-                f"security group {self.config.resource_name} ({group['GroupId']}) exists without the tag "
-                f"{PATH_TAG}={self.config.name}: it is somebody else's; rename the path, or tag it if it is yours"
-            )
+        if not self._is_own(group):
+            raise self.mark.lost(f"security group {self.config.resource_name}", group["GroupId"], "exists")
         inbound = [block["CidrIp"] for rule in group.get("IpPermissions", []) for block in rule.get("IpRanges", [])]
         note = f"security group {group['GroupId']} lets {_ANYWHERE} in: no rule of this path's, and left as it is"
         return replace(self._read(group, ours=True), notes=(note,) if _ANYWHERE in inbound else ())
@@ -135,17 +135,31 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
     def leftover(self, found: Found) -> SecurityGroup | None:
         """Where another group is given by now, what this path made before."""
         given, own = self.config.security_group_id, self._named()
-        if given and own and own["GroupId"] != given and self.is_ours(own.get("Tags", [])):
-            return self._read(own, ours=True)
+        if given:
+            if own and own["GroupId"] != given and self._is_own(own):
+                return self._read(own, ours=True)
+            # It is nobody's to delete, and may be gone by now.
+            with suppress(Conflict):
+                return self._given(given, found)
+            return None
         return self.find(found)
 
+    def _is_own(self, group: SecurityGroupTypeDef) -> bool:
+        return self.is_ours(f"security group {group['GroupId']}", group.get("Tags", []))
+
     def _named(self) -> SecurityGroupTypeDef | None:
-        """A VPC has one group of a name: the tag says whether it is ours."""
-        filters: list[FilterTypeDef] = [
-            {"Name": "group-name", "Values": [self.config.resource_name]},
-            {"Name": "vpc-id", "Values": [self.config.vpc_id]},
-        ]
-        return next(iter(self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]), None)
+        """A VPC has one group of a name: the tag says whether it is ours. Raises Unsure for one in another VPC."""
+        filters: list[FilterTypeDef] = [{"Name": "group-name", "Values": [self.config.resource_name]}]
+        here = None
+        for group in self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]:
+            if group.get("VpcId") == self.config.vpc_id:
+                here = group
+            elif self._is_own(group):
+                raise Unsure(
+                    f"security group {group['GroupId']} is this path's, and is in {group.get('VpcId')}: aws.vpc_id is "
+                    f"{self.config.vpc_id}. A path is not moved to another VPC: destroy it with the old path file first"
+                )
+        return here
 
     def _given(self, given: str, found: Found) -> SecurityGroup:
         try:
@@ -256,6 +270,10 @@ class InterfaceEndpoint(Resource):
         return self.dns_name.replace("*", "bucket", 1)
 
 
+_AT_ONCE = timedelta(hours=6)
+"""What two runs at once made is no further apart: a run takes an hour or two at the most."""
+
+
 def _canonical(policy: str) -> Any:
     try:
         return json.loads(policy)
@@ -268,27 +286,100 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
     title = "interface endpoint"
 
     def find(self, found: Found) -> InterfaceEndpoint | None:
-        own = self._own()
+        own, others = self._tagged()
+        if others:
+            raise self._others(others)
         if self.config.endpoint_id:
             return self._given(self.config.endpoint_id, {e["VpcEndpointId"] for e in own})
         if not own:
+            self._refuse_untagged(found)
             return None
-        kept, *others = self._by_preference(own)
-        doubles = tuple(other["VpcEndpointId"] for other in others)
+        kept, *rest = self._by_preference(own)
+        doubles = tuple(other["VpcEndpointId"] for other in rest)
         return replace(self._read(kept, ours=True), doubles=doubles)
 
     def leftover(self, found: Found) -> InterfaceEndpoint | None:
         """Where another endpoint is given by now, what this path made before."""
-        own = [e for e in self._own() if e["VpcEndpointId"] != self.config.endpoint_id]
-        if not self.config.endpoint_id or not own:
-            return self.find(found)
-        doubles = tuple(e["VpcEndpointId"] for e in own[1:])
-        return replace(self._read(own[0], ours=True), doubles=doubles)
+        given = self.config.endpoint_id
+        marked, others = self._tagged()
+        own = [e for e in marked if e["VpcEndpointId"] != given]
+        if own:
+            kept, *rest = own if given else self._by_preference(own)
+            return replace(self._read(kept, ours=True), doubles=tuple(e["VpcEndpointId"] for e in rest))
+        if others:
+            raise self._others(others)
+        if not given:
+            self._refuse_untagged(found)
+            return None
+        # It is nobody's to delete, and may be gone by now.
+        with suppress(Conflict):
+            return self._given(given, set())
+        return None
 
-    def _own(self) -> list[VpcEndpointTypeDef]:
-        """Those that carry the path's tag."""
-        tagged = self.ec2.describe_vpc_endpoints(Filters=self.by_tag(vpc=True))["VpcEndpoints"]
-        return [e for e in tagged if e["State"].lower() not in ("deleting", "deleted")]
+    def _tagged(self) -> tuple[list[VpcEndpointTypeDef], list[str]]:
+        """What carries the path's tag: those of its shape, and in words those of another. Raises Unsure for one that
+        is in another VPC."""
+        own: list[VpcEndpointTypeDef] = []
+        others: list[str] = []
+        tagged = self.ec2.describe_vpc_endpoints(Filters=self.by_tag())["VpcEndpoints"]
+        for seen in tagged:
+            name, shape = seen["VpcEndpointId"], (seen.get("VpcEndpointType"), seen.get("ServiceName"))
+            if seen["State"].lower() in ("deleting", "deleted"):
+                continue
+            if shape != ("Interface", self._service):
+                others.append(f"{name} ({shape[0]}, {shape[1]})")
+            elif not self.is_ours(f"interface endpoint {name}", seen.get("Tags", [])):
+                continue
+            elif seen.get("VpcId") != self.config.vpc_id:
+                raise Unsure(
+                    f"interface endpoint {name} is this path's, and is in {seen.get('VpcId')}: aws.vpc_id is "
+                    f"{self.config.vpc_id}. A path is not moved to another VPC: destroy it with the old path file first"
+                )
+            else:
+                own.append(seen)
+        return own, others
+
+    @staticmethod
+    def _others(others: Sequence[str]) -> Conflict:
+        return Conflict(
+            f"the path's tag is on {', '.join(others)}, which is no S3 interface endpoint and none of this path's: "
+            f"take it off: aws ec2 delete-tags --resources {others[0].partition(' ')[0]} --tags Key={PATH_TAG}"
+        )
+
+    @property
+    def _service(self) -> str:
+        return f"com.amazonaws.{self.config.region}.s3"
+
+    def _refuse_untagged(self, found: Found) -> None:
+        """An endpoint that the path's load balancer sends traffic to, or that has the path's security group, and has
+        lost its tag: a second one would have another name, and every Route and rule would have to change.
+
+        Raises Unsure.
+        """
+        here: list[FilterTypeDef] = [
+            {"Name": "vpc-id", "Values": [self.config.vpc_id]},
+            {"Name": "service-name", "Values": [self._service]},
+        ]
+        candidates = [
+            seen
+            for seen in self.ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"]
+            if seen.get("VpcEndpointType") == "Interface"
+            and seen["State"].lower() not in ("deleting", "deleted")
+            # Another run's, made since the tag was asked for, is found when it is double.
+            and not self.is_ours(f"interface endpoint {seen['VpcEndpointId']}", seen.get("Tags", []))
+        ]
+        if not candidates:
+            return
+        group, registered = found.get(SecurityGroup), self._registered()
+        for seen in candidates:
+            name = f"interface endpoint {seen['VpcEndpointId']}"
+            if registered.intersection(self._addresses(seen)):
+                why = f"serves the target group {self.config.resource_name}"
+            elif group and group.ours and group.id in (one["GroupId"] for one in seen.get("Groups", [])):
+                why = f"has the path's security group {group.id}"
+            else:
+                continue
+            raise self.mark.lost(name, seen["VpcEndpointId"], why)
 
     def _by_preference(self, alive: Sequence[VpcEndpointTypeDef]) -> list[VpcEndpointTypeDef]:
         """What the load balancer sends traffic to, then what works, then the oldest. Two runs at once may make two
@@ -302,6 +393,13 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
             raise Conflict(
                 f"the interface endpoints {', '.join(carrying)} carry this path's tag, and the target group "
                 f"{self.config.resource_name} sends traffic to all of them: deregister and delete all but one"
+            )
+        made = sorted(one["CreationTimestamp"] for one in alive)
+        if made[-1] - made[0] > _AT_ONCE:
+            raise Conflict(
+                f"the interface endpoints {', '.join(addresses)} carry this path's tag, and were made more than "
+                f"{_AT_ONCE.total_seconds() / 3600:.0f} hours apart, not by two runs at once: delete the one that is "
+                f"not needed, or take the tag off: aws ec2 delete-tags --resources <id> --tags Key={PATH_TAG}"
             )
         return sorted(
             alive,
@@ -346,7 +444,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
                 raise Conflict(f"aws.endpoint_id: {self.refusal(error)}") from error
             raise
         shape = (seen.get("VpcEndpointType"), seen.get("ServiceName"), seen.get("VpcId"))
-        wanted = ("Interface", f"com.amazonaws.{self.config.region}.s3", self.config.vpc_id)
+        wanted = ("Interface", self._service, self.config.vpc_id)
         if shape != wanted:
             raise Conflict(f"aws.endpoint_id: {given} is {shape}, the path needs {wanted}")
         notes = tuple(
@@ -361,6 +459,12 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         word: str = seen["State"]
         state = {"available": State.READY, "pending": State.PENDING}.get(word.lower(), State.FAILED)
         names = [entry["DnsName"] for entry in seen.get("DnsEntries", [])]
+        regional = [name for name in names if is_regional_name(name, self.config.region, seen["VpcEndpointId"])]
+        if names and not regional:
+            raise Conflict(
+                f"interface endpoint {seen['VpcEndpointId']}: {', '.join(names)} is no S3 endpoint's name in "
+                f"{self.config.region}: no Route is written for it"
+            )
         ips = self._addresses(seen) if state is State.READY else ()
         if state is State.READY and not (names and ips):
             state, word = State.PENDING, "available, without its DNS names or addresses yet"
@@ -369,8 +473,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
             state=state,
             detail=word,
             ours=ours,
-            # AWS lists the regional name first, then one per zone.
-            dns_name=names[0] if names else "",
+            dns_name=regional[0] if regional else "",
             ips=ips,
             policy=seen.get("PolicyDocument", ""),
             subnet_ids=tuple(sorted(seen.get("SubnetIds", []))),
@@ -383,7 +486,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
             ClientToken=str(uuid.uuid4()),
             VpcEndpointType="Interface",
             VpcId=self.config.vpc_id,
-            ServiceName=f"com.amazonaws.{self.config.region}.s3",
+            ServiceName=self._service,
             SubnetIds=list(self.config.subnet_ids),
             SecurityGroupIds=[found[SecurityGroup].id],
             PolicyDocument=json.dumps(self.config.endpoint_policy),

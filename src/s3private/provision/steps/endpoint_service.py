@@ -6,6 +6,7 @@ https://docs.databricks.com/aws/en/security/network/serverless-network-security/
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from s3private.provision.engine import Found, Resource, State, StillInUse
 from s3private.provision.steps.base import AwsStep, error_code
 from s3private.provision.steps.endpoint import InterfaceEndpoint, SecurityGroup, raise_unsuccessful
 from s3private.provision.steps.load_balancer import Listener, LoadBalancer, TargetGroup, Targets
+from s3private.provision.steps.ownership import PATH_TAG
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import ServiceConfigurationTypeDef
@@ -44,11 +46,40 @@ class AcceptingService(AwsStep[EndpointService]):
     holds = (Targets, Listener, LoadBalancer, TargetGroup, InterfaceEndpoint, SecurityGroup)
 
     def find(self, found: Found) -> EndpointService | None:
+        own, others = self._tagged()
+        if others:
+            raise self._others(others)
+        return self._kept(own, found)
+
+    def leftover(self, found: Found) -> EndpointService | None:
+        own, others = self._tagged()
+        if others and not own:
+            raise self._others(others)
+        return self._kept(own, found)
+
+    def _tagged(self) -> tuple[list[ServiceConfigurationTypeDef], list[str]]:
+        """What carries the path's tag: those of its shape, and in words those of another."""
         answer = self.ec2.describe_vpc_endpoint_service_configurations(Filters=self.by_tag())
         alive = [s for s in answer["ServiceConfigurations"] if s["ServiceState"].lower() not in ("deleting", "deleted")]
-        if not alive:
+        behind = {s["ServiceId"]: self._foreign(s) for s in alive}
+        own = [s for s in alive if not behind[s["ServiceId"]] and self._is_own(s)]
+        return own, [f"{name} (over {', '.join(others)})" for name, others in behind.items() if others]
+
+    def _is_own(self, seen: ServiceConfigurationTypeDef) -> bool:
+        return self.is_ours(f"endpoint service {seen['ServiceId']}", seen.get("Tags", []))
+
+    def _others(self, others: Sequence[str]) -> Conflict:
+        return Conflict(
+            f"the path's tag is on {', '.join(others)}: an endpoint service of this path's has its load balancer "
+            f"{self.config.resource_name} alone behind it. Take the tag off: aws ec2 delete-tags --resources "
+            f"{others[0].partition(' ')[0]} --tags Key={PATH_TAG}"
+        )
+
+    def _kept(self, own: Sequence[ServiceConfigurationTypeDef], found: Found) -> EndpointService | None:
+        if not own:
+            self._refuse_untagged(found)
             return None
-        seen, *others = self._by_preference(alive)
+        seen, *doubles = self._by_preference(own)
         word = seen["ServiceState"]
         return EndpointService(
             id=seen["ServiceId"],
@@ -57,8 +88,32 @@ class AcceptingService(AwsStep[EndpointService]):
             name=seen["ServiceName"],
             acceptance_required=bool(seen.get("AcceptanceRequired")),
             load_balancers=tuple(seen.get("NetworkLoadBalancerArns", [])),
-            doubles=tuple(other["ServiceId"] for other in others),
+            doubles=tuple(other["ServiceId"] for other in doubles),
         )
+
+    def _foreign(self, service: ServiceConfigurationTypeDef) -> list[str]:
+        """What is behind it that is not the path's load balancer, which has one name in its account and region."""
+        own = re.compile(
+            rf"arn:{re.escape(self.config.partition)}:elasticloadbalancing:{re.escape(self.config.region)}:"
+            rf"{self.config.aws_account_id}:loadbalancer/net/{re.escape(self.config.resource_name)}/[0-9a-f]+"
+        )
+        behind = [*service.get("NetworkLoadBalancerArns", []), *service.get("GatewayLoadBalancerArns", [])]
+        return [arn.split(":", 5)[-1] for arn in behind if not own.fullmatch(arn)] or ([] if behind else ["nothing"])
+
+    def _refuse_untagged(self, found: Found) -> None:
+        """AWS lets one service stand over a load balancer: one over the path's that has lost its tag is named here,
+        where a second would be refused for ever. Raises Unsure."""
+        balancer = found.get(LoadBalancer)
+        if balancer is None:
+            return
+        pages = self.ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate()
+        for seen in (one for page in pages for one in page["ServiceConfigurations"]):
+            alive = seen["ServiceState"].lower() not in ("deleting", "deleted")
+            if alive and self._is_own(seen):
+                return  # another run's, made since the tag was asked for: AWS refuses a second one
+            if alive and balancer.id in seen.get("NetworkLoadBalancerArns", []):
+                what = f"endpoint service {seen['ServiceId']}"
+                raise self.mark.lost(what, seen["ServiceId"], f"is over the path's load balancer {balancer.short_id}")
 
     def _by_preference(self, alive: Sequence[ServiceConfigurationTypeDef]) -> list[ServiceConfigurationTypeDef]:
         """What somebody has knocked at, then the lowest id. Two runs at once may make two services, if AWS lets them:

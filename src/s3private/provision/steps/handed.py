@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s3private.errors import Conflict
 from s3private.provision.clients import Clients
@@ -18,6 +19,9 @@ from s3private.provision.steps.connection import OwnConnection
 from s3private.provision.steps.endpoint import InterfaceEndpoint
 from s3private.provision.steps.endpoint_service import AcceptedConnection, EndpointService
 from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig, PrivateEndpointRule
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import FilterTypeDef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +155,45 @@ class HandedRule(_Given[PrivateEndpointRule]):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class AcceptanceMark(Resource):
+    """Its id is the endpoint's that was accepted."""
+
+
+ACCEPTED_TAG = "s3private:accepted"
+
+
+class MarkedConnection(AwsStep[AcceptanceMark]):
+    """Written on the endpoint service before the connection is accepted: what destroy may reject. The handover alone
+    does not say so, for it may have been changed since, and others may be connected."""
+
+    kind = AcceptanceMark
+    title = "acceptance mark"
+
+    def find(self, found: Found) -> AcceptanceMark | None:
+        endpoint = found[PrivateEndpointRule].vpc_endpoint_id
+        return AcceptanceMark(id=endpoint, ours=False) if endpoint in self.marked(found) else None
+
+    def marked(self, found: Found) -> list[str]:
+        """The endpoints that this path has accepted, the latest last."""
+        on_service: list[FilterTypeDef] = [
+            {"Name": "resource-id", "Values": [found[EndpointService].id]},
+            {"Name": "key", "Values": [ACCEPTED_TAG]},
+        ]
+        tags = self.ec2.describe_tags(Filters=on_service)["Tags"]
+        return [one for tag in tags for one in tag["Value"].split()]
+
+    def create(self, found: Found) -> None:
+        # As many as a tag's value holds; the earliest are gone long since.
+        kept = [*self.marked(found), found[PrivateEndpointRule].vpc_endpoint_id][-10:]
+        self.ec2.create_tags(
+            Resources=[found[EndpointService].id], Tags=[{"Key": ACCEPTED_TAG, "Value": " ".join(kept)}]
+        )
+
+    def delete(self, resource: AcceptanceMark, found: Found) -> None:
+        raise Conflict("the mark goes with the endpoint service")
+
+
 class HandedConnection(OwnConnection):
     """Accepted by the AWS side; that the rule says ESTABLISHED then is seen by the Databricks side."""
 
@@ -158,6 +201,7 @@ class HandedConnection(OwnConnection):
 
     def __init__(self, config: PathConfig, clients: Clients) -> None:
         AwsStep.__init__(self, config, clients)
+        self._mark = MarkedConnection(config, clients)
 
     def _rule_word(self, found: Found, rule: PrivateEndpointRule) -> str:
         return "ESTABLISHED"
@@ -167,11 +211,13 @@ class HandedConnection(OwnConnection):
         return replace(seen, detail=seen.detail.partition(",")[0]) if seen is not None else None
 
     def leftover(self, found: Found) -> AcceptedConnection | None:
-        """The other side's rules cannot be asked for: what was handed over is ours to reject, accepted or not."""
-        endpoint = found[PrivateEndpointRule].vpc_endpoint_id
-        word = self._states(found[EndpointService].id).get(endpoint, "")
-        holds = word.lower() in ("pendingacceptance", "pending", "available")
-        return AcceptedConnection(id=endpoint if holds else "", detail=word, own=(endpoint,))
+        """The other side's rules cannot be asked for: what this side has accepted is its to reject, and no more."""
+        states = self._states(found[EndpointService].id)
+        own = self._mark.marked(found)
+        holding = {one: states.get(one, "") for one in own}
+        holding = {one: w for one, w in holding.items() if w.lower() in ("pendingacceptance", "pending", "available")}
+        words = ", ".join(sorted(set(holding.values())))
+        return AcceptedConnection(id=", ".join(sorted(holding)), detail=words, own=tuple(own))
 
 
 class EstablishedRule(AccountStep[AcceptedConnection]):

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 from s3private.errors import Conflict, NotYet
 from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
-from s3private.provision.engine import Found, R, Resource, State, StillInUse
-from s3private.provision.steps.base import PATH_TAG, AwsStep, error_code, refusing_doubles
+from s3private.provision.engine import Found, R, Resource, State, StillInUse, Unsure
+from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
 from s3private.provision.steps.endpoint import HTTPS, InterfaceEndpoint, SecurityGroup
 
 if TYPE_CHECKING:
@@ -41,11 +41,9 @@ class _NamedStep(AwsStep[R]):
         if arn in self._tagged_ours:
             return
         described = self.elbv2.describe_tags(ResourceArns=[arn])["TagDescriptions"]
-        if not self.is_ours(tag for d in described for tag in d["Tags"]):
-            raise Conflict(
-                f"{self.title} {self.config.resource_name} exists without the tag {PATH_TAG}={self.config.name}: "
-                "it is somebody else's; rename the path, or tag it if it is yours"
-            )
+        what = f"{self.title} {self.config.resource_name}"
+        if not self.is_ours(what, [tag for d in described for tag in d["Tags"]]):
+            raise self.mark.lost(what, arn, "exists")
         self._tagged_ours.add(arn)
 
 
@@ -89,8 +87,9 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
         shape = (group.get("Protocol"), group.get("Port"), group.get("TargetType"), group.get("VpcId"))
         wanted = ("TCP", HTTPS, "ip", self.config.vpc_id)
         if shape != wanted:
-            raise Conflict(
-                f"target group {self.config.resource_name} is {shape}, the path needs {wanted}; delete or rename"
+            raise Unsure(
+                f"target group {self.config.resource_name} carries this path's tag and is {shape}, not {wanted}: where "
+                "only the VPC differs, aws.vpc_id is not the one that the path was built in; else delete it"
             )
         check = (
             group.get("HealthCheckProtocol", ""),
@@ -110,7 +109,7 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
                 HealthCheckProtocol="TCP",
                 HealthCheckPort="traffic-port",
                 HealthCheckIntervalSeconds=10,
-                Tags=self.tags,
+                Tags=self.mark.tags,
             )
         return self._read(answer["TargetGroups"][0], {})
 
@@ -184,8 +183,9 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
         shape = (seen.get("Type"), seen.get("Scheme"), seen.get("VpcId"))
         wanted = ("network", "internal", self.config.vpc_id)
         if shape != wanted:
-            raise Conflict(
-                f"load balancer {self.config.resource_name} is {shape}, the path needs {wanted}; delete or rename"
+            raise Unsure(
+                f"load balancer {self.config.resource_name} carries this path's tag and is {shape}, not {wanted}: "
+                "where only the VPC differs, aws.vpc_id is not the one that the path was built in"
             )
         word = seen["State"]["Code"]
         state = {
@@ -217,7 +217,7 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
                 IpAddressType="ipv4",
                 Subnets=list(self.config.subnet_ids),
                 SecurityGroups=[found[SecurityGroup].id],
-                Tags=self.tags,
+                Tags=self.mark.tags,
             )
         made = {one["LoadBalancerArn"] for one in answer["LoadBalancers"]}
         self._made |= made
@@ -320,7 +320,7 @@ class TcpListener(AwsStep[Listener]):
                 Protocol="TCP",
                 Port=HTTPS,
                 DefaultActions=[{"Type": "forward", "TargetGroupArn": found[TargetGroup].id}],
-                Tags=self.tags,
+                Tags=self.mark.tags,
             )
         return self._read(answer["Listeners"][0], _IDLE_TIMEOUT_DEFAULT)
 

@@ -72,6 +72,7 @@ class GivenWorkspaces(AccountStep[Workspaces]):
 
     kind = Workspaces
     title = "workspaces"
+    given = True
 
     def find(self, found: Found) -> Workspaces:
         seen = [w for number in self.config.workspace_ids if (w := self._workspace(number)) is not None]

@@ -9,7 +9,7 @@ from pathlib import Path
 from s3private.errors import Conflict, RouteError
 from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
-from s3private.provision.engine import Found, Resource, Step
+from s3private.provision.engine import Found, Resource, Step, Unsure
 from s3private.provision.steps.endpoint import InterfaceEndpoint
 from s3private.route import Route
 
@@ -18,8 +18,7 @@ _VOLUMES = Path("/Volumes")
 
 @dataclass(frozen=True, kw_only=True)
 class RouteFile(Resource):
-    route: Route | None
-    """None: the file cannot be read as a Route."""
+    route: Route
 
 
 class WrittenRoute(Step[RouteFile]):
@@ -41,6 +40,7 @@ class WrittenRoute(Step[RouteFile]):
             buckets=self.config.buckets,
             idle_timeout_seconds=self.config.idle_timeout_seconds,
             service_credential=self.config.route_service_credential,
+            aws_account_id=self.config.aws_account_id,
         )
 
     def find(self, found: Found) -> RouteFile | None:
@@ -55,11 +55,27 @@ class WrittenRoute(Step[RouteFile]):
             return None
         try:
             route = Route.load(self.file)
-        except RouteError:
-            return RouteFile(id=str(self.file), route=None)
+        except RouteError as error:
+            raise Conflict(f"route.file: {error}. It is left as it is: choose another file, or move it away") from error
+        self._check_ours(route, found)
+        return RouteFile(id=str(self.file), detail=route.endpoint_url, route=route)
+
+    def _check_ours(self, route: Route, found: Found) -> None:
+        """Another path's Route is others' only way: it is neither overwritten nor deleted. Raises Conflict, and Unsure
+        where it is of this path's name in another region."""
         if route.path != self.config.name:
             raise Conflict(f"route.file: {self.file} holds the route of path {route.path}: choose another file")
-        return RouteFile(id=str(self.file), detail=route.endpoint_url, route=route)
+        if route.region != self.config.region:
+            raise Unsure(
+                f"route.file: {self.file} is of the path {route.path} in {route.region}, path.region is "
+                f"{self.config.region}: the path was built there. Destroy it with the old path file first, or choose "
+                "another file"
+            )
+        if route.aws_account_id != self.config.aws_account_id:
+            raise Conflict(
+                f"route.file: {self.file} is of a path {route.path} in account {route.aws_account_id or 'unknown'}, "
+                f"not {self.config.aws_account_id}: choose another file, or move it away where it is out of date"
+            )
 
     def _unwritable(self) -> bool:
         """Known now rather than after all the rest was made. A volume's own answer is not to be relied on."""
@@ -72,8 +88,6 @@ class WrittenRoute(Step[RouteFile]):
         self.wanted(found).save(self.file)
 
     def drift(self, resource: RouteFile, found: Found) -> str | None:
-        if resource.route is None:
-            return "cannot be read as a route"
         return None if resource.route == self.wanted(found) else "does not describe the path as it is"
 
     def update(self, resource: RouteFile, found: Found) -> None:
