@@ -48,6 +48,7 @@ def _seconds(value: Any) -> bool:
     return type(value) is int and 1 <= value <= 6000
 
 
+_account = _text(r"\d{12}")
 _credential = _text(r"[\w-]{1,255}")
 _RULES: dict[str, tuple[Rule, str]] = {
     "path": (_text(r"[a-z][a-z0-9-]{1,18}[a-z0-9]"), "must be 3 to 20 of a-z, 0-9 and '-', beginning with a letter"),
@@ -59,6 +60,7 @@ _RULES: dict[str, tuple[Rule, str]] = {
         lambda value: value is None or _credential(value),
         "must be the name of a Unity Catalog service credential, or null",
     ),
+    "aws_account_id": (lambda value: value is None or _account(value), "must be an AWS account's 12 digits, or null"),
 }
 
 
