@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from s3private.forks import closed_in_child
 from s3private.places import Gone, Guard
 from s3private.threads import Threads
 
@@ -39,6 +40,8 @@ class Beside:
     def run(self, tag: Any, call: Callable[[], Any]) -> None:
         if self._bell is None:
             self._bell, self._ring = socket.socketpair()
+            closed_in_child(self._bell)
+            closed_in_child(self._ring)
             self._bell.setblocking(False)
             self._ring.setblocking(False)
             self._selector.register(self._bell, selectors.EVENT_READ, None)

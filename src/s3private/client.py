@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary
 from s3private.buckets import refuse_elsewhere
 from s3private.credentials import assumed_role_session, base_session
 from s3private.errors import OutsideRoute, RouteError
+from s3private.forked_clients import of_one_process, renew
+from s3private.forks import renewed_in_child
 from s3private.route import Route
 from s3private.sockets import keep_alive_options, without_stale
 from s3private.wire import Wire
@@ -125,12 +127,14 @@ def connect(
     }
     s3 = session.client("s3", region_name=chosen.region, endpoint_url=chosen.origin, config=Config(**options))
     _outlive_the_load_balancer(s3, chosen.idle_timeout_seconds)
+    _of_one_process(s3)
     guard = _Guard(chosen)
     s3.meta.events.register_first("before-parameter-build.s3", guard.parameters)
     # Last of all handlers before the wire, so that nothing can change the host after it was looked at.
     s3.meta.events.register_last("before-send.s3", guard.request)
     wire = _wire(chosen, session, s3, connect_timeout, read_timeout) if lean else None
     _CONNECTED[s3] = _Connected(recipe, chosen, wire, session)
+    renewed_in_child(s3, _in_child)
     return s3
 
 
@@ -237,6 +241,16 @@ def _outlive_the_load_balancer(s3: S3Client, idle_timeout: float) -> None:
     classes = getattr(getattr(http_session, "_manager", None), "pool_classes_by_scheme", None)
     if isinstance(classes, dict) and "https" in classes:
         classes["https"] = without_stale(classes["https"], idle_timeout / 2)
+
+
+def _of_one_process(s3: S3Client) -> None:
+    """boto3's TLS sockets, too, are closed in a forked process, and not spoken on."""
+    endpoint: Any = getattr(s3, "_endpoint", None)
+    of_one_process(getattr(endpoint, "http_session", None))
+
+
+def _in_child(s3: S3Client) -> None:
+    renew(s3, _CONNECTED[s3].session)
 
 
 class _Guard:

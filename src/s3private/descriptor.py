@@ -9,6 +9,8 @@ import errno
 import os
 import threading
 
+from s3private.forks import renewed_in_child
+
 Bytes = bytes | bytearray | memoryview
 
 
@@ -23,6 +25,7 @@ class Descriptor:
         # Reentrant: the garbage collector may end the owner in any thread, even in one that is writing here.
         self._lock = threading.RLock()
         self._number = os.open(path, flags | os.O_CLOEXEC, mode)
+        renewed_in_child(self, Descriptor._in_child)
 
     def write(self, piece: Bytes, at: int) -> None:
         """All of `piece`, from byte `at` of the file on."""
@@ -64,6 +67,11 @@ class Descriptor:
             number, self._number = self._number, -1
             if number >= 0:
                 os.close(number)
+
+    def _in_child(self) -> None:
+        """Who opened it is in the parent, and so is who may have the lock: what is locked there stays so no longer."""
+        self._lock = threading.RLock()
+        self.close()
 
     def __del__(self) -> None:
         self.close()

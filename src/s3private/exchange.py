@@ -34,6 +34,7 @@ from s3private.connection import (
     Scratch,
 )
 from s3private.endings import to_the_end
+from s3private.forks import Here, closed_in_child
 from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
 from s3private.places import Guard, Place, put
@@ -71,6 +72,8 @@ class Exchange:
         self._held = 0
         self.first: Any = None
         self._selector = selectors.DefaultSelector()
+        closed_in_child(self._selector)
+        self._here = Here()
         self._scratch = Scratch()
         self._queue: deque[Asked] = deque()
         self._open: set[Connection] = set()
@@ -102,6 +105,10 @@ class Exchange:
         if sys.is_finalizing():
             # The threads stand still for good, and what they hold with them.
             return
+        if self._here.gone:
+            # All of it is the parent's.
+            self._left = True
+            return
         self._beside.close()
         if self._receiver is not None:
             self._receiver.close()
@@ -132,6 +139,7 @@ class Exchange:
 
     def ask(self, tag: Any, get: Get, into: Place | None = None) -> None:
         """Ask `get`; its outcome comes out of `answered` with `tag`. into: see Place; None: bytes of its own."""
+        self._here.check()
         if self._lean is None:
             self._done.append((tag, Broken("everything goes through boto3")))
         else:
@@ -139,6 +147,7 @@ class Exchange:
 
     def beside(self, tag: Any, call: Callable[[], Any]) -> None:
         """Run `call` in a thread beside the sockets; its Future, done, comes out of `answered` with `tag`."""
+        self._here.check()
         self._beside.run(tag, call)
 
     def released(self, size: int) -> None:
@@ -147,6 +156,7 @@ class Exchange:
 
     def answered(self) -> list[tuple[Any, Outcome]]:
         """Wait until there is an outcome, and take all there are; empty only when nothing is asked."""
+        self._here.check()
         now = self._now()
         if now - self._busy_since > self._pace:
             # While the caller was busy elsewhere nobody listened: that is not the server's silence.
@@ -177,6 +187,7 @@ class Exchange:
 
     def send(self) -> None:
         """Send what is asked for as far as sockets are free, without waiting: server and caller then both work."""
+        self._here.check()
         self._start()
 
     @property

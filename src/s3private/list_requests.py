@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from s3private.client import wire_of
 from s3private.errors import ReadError
 from s3private.exchange import Exchange
+from s3private.forks import Here
 from s3private.pages import Page, page_of, parse_page
 from s3private.spans import Ask
 from s3private.threads import Threads
@@ -126,6 +127,7 @@ class _Threads:
         self._through_boto3 = through_boto3
         self._pool = Threads(at_once, "s3private-list")
         self._running: dict[Future[Page], object] = {}
+        self._here = Here()
 
     def __enter__(self) -> Self:
         return self
@@ -136,8 +138,10 @@ class _Threads:
         self._pool.close()
 
     def ask(self, tag: object, ask: Ask) -> None:
+        self._here.check()
         self._running[self._pool.submit(self._through_boto3, ask)] = tag
 
     def answered(self) -> list[tuple[Any, Page]]:
+        self._here.check()
         done, _ = wait(self._running, return_when=FIRST_COMPLETED)
         return [(self._running.pop(future), future.result()) for future in done]

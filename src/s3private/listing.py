@@ -9,14 +9,16 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import chain
+from operator import methodcaller
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from s3private.buckets import refuse_elsewhere
 from s3private.client import refuse_other_clients
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import Refused
 from s3private.filters import Filter, Test, fixed_part, has_wildcards
+from s3private.forks import InOneProcess
 
 if TYPE_CHECKING:
     import pandas
@@ -40,9 +42,10 @@ class Listing(Iterator[ObjectEntry]):
     def __init__(self, bucket: str, uri: str, pages: Iterator[Page]) -> None:
         self._bucket = bucket
         self._uri = uri
-        self._pages = pages
+        self._pages = InOneProcess(pages)
         self._begun = False
-        self._entries = chain.from_iterable(page.entries(bucket) for page in pages)
+        # No generator: where a thread was in one at a fork, it says no more there than that it is running.
+        self._entries = chain.from_iterable(map(methodcaller("entries", bucket), self._pages))
 
     def __repr__(self) -> str:
         return f"<Listing of {self._uri}, a stream: loop over it once, or call to_pandas() or to_arrow()>"
@@ -67,9 +70,7 @@ class Listing(Iterator[ObjectEntry]):
     def close(self) -> None:
         """Ask for no more, and take nothing more in."""
         self._begun = True
-        close: Any = getattr(self._pages, "close", None)
-        if close is not None:
-            close()
+        self._pages.close()
         self._entries = chain.from_iterable(())
 
     def arrow_batches(self) -> Iterator[pyarrow.RecordBatch]:
@@ -204,7 +205,8 @@ def list_versions(
         storage_class=storage_class,
     )
     _check(limit, page_size)
-    return versions(s3, bucket, prefix, filter.tests(), delete_markers, limit, requester_pays, page_size)
+    found = versions(s3, bucket, prefix, filter.tests(), delete_markers, limit, requester_pays, page_size)
+    return InOneProcess(found)
 
 
 def _check(limit: int | None, page_size: int) -> None:

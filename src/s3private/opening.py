@@ -19,6 +19,7 @@ from s3private.checksums import Checksum, stored_checksum
 from s3private.client import refuse_other_clients
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ReadError, S3PrivateError
+from s3private.forks import renewed_in_child
 from s3private.listing import list_objects
 from s3private.reading import read_ranges
 from s3private.threads import Threads
@@ -158,6 +159,7 @@ class ObjectFile(io.BufferedIOBase):
         self._running = stored.start() if stored is not None else None
         self._passed = 0  # so many bytes from the first on have gone into the checksum
         self._turn = threading.RLock()
+        renewed_in_child(self, ObjectFile._in_child)
 
     def __repr__(self) -> str:
         return f"<ObjectFile {self.name} of {self.size} bytes{', closed' if self.closed else ''}>"
@@ -246,6 +248,13 @@ class ObjectFile(io.BufferedIOBase):
             raise ValueError(f"{self.name} is closed")
         return True
 
+    def _in_child(self) -> None:
+        if not self._turn.acquire(blocking=False):
+            # A thread of the parent was reading: what of it the checksum has taken in is not known.
+            self._running = None
+        self._turn = threading.RLock()
+        self._blocks.begin_again()
+
 
 class _Blocks:
     """The blocks that were read last, and those that were asked for before they are read.
@@ -293,6 +302,10 @@ class _Blocks:
         self._forget_what_comes()
         self._kept.clear()
         self._beside.close()
+
+    def begin_again(self) -> None:
+        """In a forked process: what comes is the parent's."""
+        self._forget_what_comes()
 
     def _forget_what_comes(self) -> None:
         self._early.clear()

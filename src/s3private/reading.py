@@ -20,6 +20,7 @@ from s3private.client import refuse_other_clients, wire_of
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ObjectChanged, ReadError, Refused
 from s3private.exchange import Exchange, Outcome
+from s3private.forks import InOneProcess
 from s3private.fresh import filled, fresh_bytes
 from s3private.parts import AHEAD, PART, Begun, parts
 from s3private.wire import SOCKETS, Broken
@@ -77,7 +78,7 @@ def read_objects(
     if workers is not None and workers < 1:
         raise ValueError("workers must be 1 or more")
     at_once = workers or (SOCKETS if wire_of(s3) else BESIDE)
-    return _Many(s3, objects, at_once, ordered, memory, extra_args, on_error).read()
+    return InOneProcess(_Many(s3, objects, at_once, ordered, memory, extra_args, on_error).read())
 
 
 def read_object(
@@ -152,7 +153,7 @@ class ObjectStream(Iterator[bytes]):
     def __init__(self, s3: S3Client, asked: Wanted, part: int, ahead: int) -> None:
         self.verified: str | None = None
         self._uri = asked.uri
-        self._pieces = self._read(s3, asked, part, ahead)
+        self._pieces = InOneProcess(self._read(s3, asked, part, ahead))
 
     def __repr__(self) -> str:
         return f"<ObjectStream of {self._uri}, in pieces: loop over it once>"
@@ -258,7 +259,7 @@ class _Many:
         self._memory = memory
         self._extra_args = extra_args
         self._on_error = on_error
-        self._exchange = Exchange(wire_of(s3), sockets=at_once, memory=memory)
+        self._exchange: Exchange
         self._wanted: dict[int, Wanted] = {}
         self._sizes: dict[int, int] = {}
         self._expected = 0
@@ -267,6 +268,8 @@ class _Many:
 
     def read(self) -> Iterator[ObjectBody]:
         turn = in_hand = 0
+        # Not before it is begun: that may be in a forked process.
+        self._exchange = Exchange(wire_of(self._s3), sockets=self._at_once, memory=self._memory)
         with self._exchange as exchange:
             while True:
                 self._follow()

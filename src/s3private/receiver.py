@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from s3private.connection import Scratch
+from s3private.forks import closed_in_child
 from s3private.places import Unwritable
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Receiver:
         self._received: deque[Received] = deque()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ, None)
+        for each in (self._selector, self.bell, self._ring, self._wake, self._call):
+            closed_in_child(each)
         self._ended = self._last = False
         self.busy = 0
         self._receiving = threading.Lock()

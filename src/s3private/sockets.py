@@ -5,10 +5,14 @@ A load balancer forgets an idle connection without a word; the next request on i
 
 from __future__ import annotations
 
+import selectors
 import socket
+import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
+
+from s3private.forks import closed_in_child, no_fork
 
 
 def keep_alive_options(idle_timeout: float) -> list[tuple[int, int, int]]:
@@ -44,3 +48,42 @@ def without_stale(pool: Any, limit: float, now: Callable[[], float] = time.monot
         pool._put_conn(self, conn)
 
     return type("WithoutStale", (pool,), {"_get_conn": get, "_put_conn": put})
+
+
+class ClosedInChild(ssl.SSLSocket):
+    """A TLS socket of one process, whoever holds it: a pool, a body that is read, the frame of a thread.
+
+    A handshake takes locks of OpenSSL's, which in a child nobody would open: so it is not forked while one goes on.
+    """
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        made = super().__new__(cls, *arguments, **keywords)
+        closed_in_child(made)
+        return made
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As Python's own, but that it waits for the other side between the steps, and not within one."""
+        set = self.gettimeout()
+        if set == 0 and not block:
+            with no_fork():
+                super().do_handshake()
+            return
+        patience = set or None
+        end = None if patience is None else time.monotonic() + patience
+        self.setblocking(False)
+        try:
+            while True:
+                try:
+                    with no_fork():
+                        super().do_handshake()
+                    return
+                except ssl.SSLWantReadError:
+                    event = selectors.EVENT_READ
+                except ssl.SSLWantWriteError:
+                    event = selectors.EVENT_WRITE
+                with selectors.DefaultSelector() as selector:
+                    selector.register(self, event)
+                    if not selector.select(None if end is None else max(0.0, end - time.monotonic())):
+                        raise TimeoutError("the handshake timed out")
+        finally:
+            self.settimeout(set)

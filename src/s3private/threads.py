@@ -6,13 +6,14 @@ is silent this takes minutes.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from s3private.forks import Here
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ class Threads:
 
     def submit(self, call: Callable[..., T], *arguments: Any) -> Future[T]:
         """What `call` comes to. Raises Ended once these were let go of."""
-        if self._process != os.getpid():
+        if self._here.gone:
             self._begin()
         future: Future[T] = Future()
 
@@ -66,13 +67,16 @@ class Threads:
         """Begin nothing more. What is not done is Ended for those who wait for it; what it comes to is let go of."""
         self._closed = True
         self._calls.clear()
+        if self._here.gone:
+            # What is not done is the parent's, and nobody waits for it here.
+            return
         # One after the other: interrupted, and called again, it goes on where it was.
         while self._open:
             self._open.pop().set_exception(Ended("it was not waited for"))
 
     def _begin(self) -> None:
         # A fork's child has none of the threads, and perhaps the lock as one of them held it.
-        self._process = os.getpid()
+        self._here = Here()
         # Reentrant: the garbage collector may close these in any thread, in one of their own, too.
         self._turn = threading.RLock()
         self._threads: set[threading.Thread] = set()

@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from s3private.forks import closed_in_child, renewed_in_child
 from s3private.places import Room
 from s3private.signing import Headers, Keys, Signer, quote_path, quote_query
-from s3private.sockets import keep_alive_options
+from s3private.sockets import ClosedInChild, keep_alive_options
 
 if TYPE_CHECKING:
     import boto3
@@ -112,8 +113,8 @@ class Wire:
         self._turn = 0
         self._keys: tuple[float, Keys | None] = (-KEYS_SECONDS, None)
         self._session_of_tls: tuple[float, ssl.SSLSession | None] = (-SESSION_SECONDS, None)
-        self._process = os.getpid()
         weakref.finalize(self, _close, self._idle)
+        renewed_in_child(self, Wire._in_child)
 
     def signed(self, get: Get) -> bytes | None:
         """The request, ready to send; None where there are no credentials to sign with."""
@@ -152,6 +153,7 @@ class Wire:
         """A socket on its way to the host: not blocking, not connected yet. Raises OSError."""
         family, kind, protocol, address = self._address()
         made = socket.socket(family, kind, protocol)
+        closed_in_child(made)
         try:
             made.setblocking(False)
             for option in self._socket_options:
@@ -182,10 +184,6 @@ class Wire:
     def take(self) -> Connection | None:
         """An idle connection, the one used last, or None. It belongs to the caller until `give`."""
         with self._lock:
-            if self._process != os.getpid():
-                # Forked: the parent's sockets are not ours to speak on.
-                self._process = os.getpid()
-                self._idle.clear()
             oldest = self.now() - self._idle_limit
             while self._idle and self._idle[0][0] < oldest:
                 self._idle.popleft()[1].close()
@@ -203,6 +201,11 @@ class Wire:
         with self._lock:
             _close(self._idle)
 
+    def _in_child(self) -> None:
+        """The idle sockets are closed here already, and not the parent's."""
+        self._lock = threading.RLock()
+        self._idle.clear()
+
 
 def _close(idle: deque[tuple[float, Connection]]) -> None:
     while idle:
@@ -215,6 +218,7 @@ def _context(verify: bool | str) -> ssl.SSLContext:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = ClosedInChild
     bundle = verify if isinstance(verify, str) else str(get_cert_path(verify))
     if os.path.isdir(bundle):
         context.load_verify_locations(capath=bundle)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import trustme
 
+from s3private.sockets import ClosedInChild
+
 
 class Authority:
     """file: what clients trust, for AWS_CA_BUNDLE."""
@@ -16,4 +18,6 @@ class Authority:
         self.file = directory / "ca.pem"
         authority.cert_pem.write_to_path(str(self.file))
         self.server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # In one process with who forks: a handshake of the server's must not be under way then, either.
+        self.server_context.sslsocket_class = ClosedInChild
         authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.server_context)
