@@ -5,7 +5,9 @@ A bare number is no owner: closed, it soon is another file's, and who still has 
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import threading
 
@@ -65,13 +67,18 @@ class Descriptor:
         """Closed already, nothing happens."""
         with self._lock:
             number, self._number = self._number, -1
-            if number >= 0:
-                os.close(number)
+            if number < 0:
+                return
+            # A forked process that has not closed its copy yet would keep what is locked.
+            with contextlib.suppress(OSError):
+                fcntl.flock(number, fcntl.LOCK_UN)
+            os.close(number)
 
     def _in_child(self) -> None:
-        """Who opened it is in the parent, and so is who may have the lock: what is locked there stays so no longer."""
+        # The file is the parent's, and so may be whoever has the lock. A flock is not undone, but outlives it no more.
         self._lock = threading.RLock()
-        self.close()
+        number, self._number = self._number, -1
+        os.close(number)
 
     def __del__(self) -> None:
         self.close()

@@ -10,7 +10,7 @@ import queue
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache, partial
 from types import CellType, FunctionType, MethodType
@@ -23,6 +23,7 @@ _LIBRARIES = ("boto3", "botocore", "s3transfer", "urllib3")
 # What AWS's services look like: large, shared, and without a lock.
 _DESCRIPTIONS = ("botocore.endpoint_provider", "botocore.loaders", "botocore.model", "botocore.regions")
 _LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
+_PLAIN = frozenset((str, int, bool, float, bytes, type(None), type))
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,17 +39,23 @@ def renew(client: Any, session: Any) -> None:
     from botocore.credentials import RefreshableCredentials
     from botocore.httpsession import URLLib3Session
 
-    sessions = []
-    for each in _all_of((client, session)):
-        if isinstance(each, RefreshableCredentials) and each._refresh_lock.locked() and each._expiry_time:
-            # Half of the new keys may be there. They are asked for again.
-            each._expiry_time = _LONG_AGO
-        elif isinstance(each, URLLib3Session):
-            sessions.append(each)
-        if isinstance(each, _LOCKS):
-            each._at_fork_reinit()
-    for each in sessions:
-        _without_connections(each)
+    # All of them first: what opens a lock changes what hangs together with what.
+    found = list(_all_of((client, session)))
+    for credentials in found:
+        if isinstance(credentials, RefreshableCredentials):
+            _ask_again(credentials)
+    locks: list[Any] = [each for each in found if isinstance(each, _LOCKS)]
+    for lock in locks:
+        lock._at_fork_reinit()
+    for each in found:
+        if isinstance(each, URLLib3Session):
+            _without_connections(each)
+
+
+def _ask_again(credentials: Any) -> None:
+    """Where a thread was fetching new keys, half of them may be there: they are fetched again."""
+    if credentials._refresh_lock.locked() and credentials._expiry_time is not None:
+        credentials._expiry_time = _LONG_AGO
 
 
 def _managers(http_session: Any) -> list[Any]:
@@ -66,29 +73,31 @@ def _without_connections(http_session: Any) -> None:
     http_session.close()
 
 
-def _all_of(roots: Iterable[Any]) -> Iterable[Any]:
+def _all_of(roots: Iterable[Any]) -> Iterator[Any]:
     """Every lock and every object of these libraries that hangs together with `roots`."""
     waiting, seen = list(roots), set()
     while waiting:
         each = waiting.pop()
-        if id(each) in seen:
+        # Its own type, and not what it says of itself: a weak proxy speaks for another object, which may be gone.
+        kind: Any = type(each)
+        if kind in _PLAIN or id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, dict):
+        if issubclass(kind, dict):
             waiting += each.values()
-        elif isinstance(each, list | tuple | set | frozenset | deque):
+        elif issubclass(kind, list | tuple | set | frozenset | deque):
             waiting += each
-        elif isinstance(each, MethodType):
+        elif kind is MethodType:
             waiting.append(each.__self__)
-        elif isinstance(each, FunctionType):
+        elif kind is FunctionType:
             waiting += each.__closure__ or ()
-        elif isinstance(each, CellType):
+        elif kind is CellType:
             waiting += _content(each)
-        elif isinstance(each, partial):
+        elif kind is partial:
             waiting += [each.func, each.args, each.keywords]
-        elif isinstance(each, _LOCKS):
+        elif kind in _LOCKS:
             yield each
-        elif _belongs(type(each)):
+        elif _belongs(kind):
             yield each
             waiting += getattr(each, "__dict__", {}).values()
 
@@ -102,7 +111,7 @@ def _content(cell: CellType) -> list[Any]:
 
 
 @cache
-def _belongs(kind: type) -> bool:
+def _belongs(kind: Any) -> bool:
     names = [base.__module__ for base in kind.__mro__]
     return (issubclass(kind, queue.Queue) or any(name.partition(".")[0] in _LIBRARIES for name in names)) and not any(
         name.startswith(_DESCRIPTIONS) for name in names

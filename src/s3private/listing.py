@@ -45,7 +45,7 @@ class Listing(Iterator[ObjectEntry]):
         self._pages = InOneProcess(pages)
         self._begun = False
         # No generator: where a thread was in one at a fork, it says no more there than that it is running.
-        self._entries = chain.from_iterable(map(methodcaller("entries", bucket), self._pages))
+        self._entries: Iterator[ObjectEntry] = chain.from_iterable(map(methodcaller("entries", bucket), self._pages))
 
     def __repr__(self) -> str:
         return f"<Listing of {self._uri}, a stream: loop over it once, or call to_pandas() or to_arrow()>"
