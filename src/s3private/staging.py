@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from s3private.descriptor import Descriptor
 from s3private.errors import ReadError
+from s3private.forks import Here
 from s3private.journal import Journal, UnderWay, is_ours, is_still, user
 from s3private.whole_file import JOURNAL, NO_LINK, hidden_name, into_place, set_time, temporary
 
@@ -31,6 +33,7 @@ class Staging:
         self.file = file
         self.path = path
         self.journal = journal
+        self._here = Here()
 
     def pieces(self) -> Iterator[memoryview]:
         """All its bytes, in order; each valid until the next is asked for. Raises OSError."""
@@ -41,6 +44,7 @@ class Staging:
 
     def move(self, target: Path, size: int, modified: float | None) -> None:
         """All `size` bytes are there: it becomes `target`. Raises OSError; ReadError where it is not what it was."""
+        self._here.check()
         if not is_still(self.file, self.path) or self.file.stat().st_size != size:
             raise ReadError(
                 f"{target}: its hidden file {self.path} was removed or changed meanwhile; download it again"
@@ -60,7 +64,9 @@ class Staging:
             raise ReadError(f"{target}: replaced by another program while it was downloaded; download it again")
 
     def leave(self, done: bool) -> None:
-        """Close it; what nobody can go on with is removed."""
+        """Close it; what nobody can go on with is removed. In a forked process it is the parent's."""
+        if self._here.gone:
+            return
         try:
             if done or self.journal is None or not self.journal.recorded:
                 if not done and is_still(self.file, self.path):
@@ -188,8 +194,12 @@ def _private_directory() -> Iterator[Path]:
     if stat.S_ISDIR(found.st_mode) and found.st_uid == user() and not stat.S_IMODE(found.st_mode) & 0o077:
         yield path
     else:
-        with tempfile.TemporaryDirectory(prefix="s3private-") as another:
-            yield Path(another)
+        here, another = Here(), Path(tempfile.mkdtemp(prefix="s3private-"))
+        try:
+            yield another
+        finally:
+            if not here.gone:
+                shutil.rmtree(another, ignore_errors=True)
 
 
 def _remove(file: Path) -> None:
