@@ -17,7 +17,7 @@ from types import CellType, FunctionType, MethodType
 from typing import Any
 
 from s3private.forks import abandon
-from s3private.sockets import ClosedInChild
+from s3private.sockets import prepare
 
 _LIBRARIES = ("boto3", "botocore", "s3transfer", "urllib3")
 # What AWS's services look like: large, shared, and without a lock.
@@ -31,7 +31,7 @@ def of_one_process(http_session: Any) -> None:
     """A child is not to read on where the parent reads: the TLS sockets of this session of botocore's close there."""
     for manager in _managers(http_session):
         if isinstance(context := manager.connection_pool_kw.get("ssl_context"), ssl.SSLContext):
-            context.sslsocket_class = ClosedInChild
+            prepare(context)
 
 
 def renew(client: Any, session: Any) -> None:

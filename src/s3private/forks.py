@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ _forks = 0
 _calm = threading.Condition()
 _busy: Counter[int] = Counter()
 """The threads that are within `no_fork`."""
+
+_ending: set[int] = set()
+"""Threads, by their native id, that have come to Python's end of them and not yet to the system's."""
 
 _PATIENCE = 1.0
 """Seconds that a fork waits for them at the most."""
@@ -60,6 +64,29 @@ def no_fork() -> Iterator[None]:
             if not _busy[me]:
                 del _busy[me]
                 _calm.notify_all()
+
+
+class _Mark:
+    """A thread's own: it goes when the thread does."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_native_id()
+
+    def __del__(self) -> None:
+        _ending.add(self._thread)
+
+
+class _Marks(threading.local):
+    mark: _Mark | None = None
+
+
+_marks = _Marks()
+
+
+def whole_thread() -> None:
+    """No thread forks while this one ends: its end takes such locks, too, when Python has no more to say about it."""
+    if _marks.mark is None:
+        _marks.mark = _Mark()
 
 
 class Here:
@@ -118,7 +145,12 @@ def _before() -> None:
     """A thread that forks within `no_fork`, as a signal's handler may, does not wait for itself."""
     me = threading.get_ident()
     _calm.acquire()
+    end = time.monotonic() + _PATIENCE
     _calm.wait_for(lambda: not _busy.keys() - {me}, _PATIENCE)
+    while _ending:
+        thread = _ending.pop()
+        while os.path.exists(f"/proc/self/task/{thread}") and time.monotonic() < end:
+            time.sleep(0.0005)  # it needs some microseconds more, and tells nobody when they are over
 
 
 def _in_parent() -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from s3private.forks import closed_in_child, no_fork
+from s3private.forks import closed_in_child, no_fork, whole_thread
 
 
 def keep_alive_options(idle_timeout: float) -> list[tuple[int, int, int]]:
@@ -61,8 +61,13 @@ class ClosedInChild(ssl.SSLSocket):
         closed_in_child(made)
         return made
 
+    def send(self, data: Any, flags: int = 0) -> int:
+        whole_thread()
+        return super().send(data, flags)
+
     def do_handshake(self, block: bool = False) -> None:
         """As Python's own, but that it waits for the other side between the steps, and not within one."""
+        whole_thread()
         set = self.gettimeout()
         if set == 0 and not block:
             with no_fork():
@@ -87,3 +92,16 @@ class ClosedInChild(ssl.SSLSocket):
                         raise TimeoutError("the handshake timed out")
         finally:
             self.settimeout(set)
+
+
+def prepare(context: Any) -> None:
+    """An SSLContext's sockets are closed in a forked process; nobody forks while certificates are loaded, either."""
+    load = context.load_verify_locations
+
+    def load_verify_locations(*arguments: Any, **keywords: Any) -> None:
+        whole_thread()
+        with no_fork():
+            load(*arguments, **keywords)
+
+    context.sslsocket_class = ClosedInChild
+    context.load_verify_locations = load_verify_locations

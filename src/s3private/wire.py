@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from s3private.forks import closed_in_child, renewed_in_child
 from s3private.places import Room
 from s3private.signing import Headers, Keys, Signer, quote_path, quote_query
-from s3private.sockets import ClosedInChild, keep_alive_options
+from s3private.sockets import keep_alive_options, prepare
 
 if TYPE_CHECKING:
     import boto3
@@ -218,7 +218,7 @@ def _context(verify: bool | str) -> ssl.SSLContext:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = ClosedInChild
+    prepare(context)
     bundle = verify if isinstance(verify, str) else str(get_cert_path(verify))
     if os.path.isdir(bundle):
         context.load_verify_locations(capath=bundle)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trustme
 
-from s3private.sockets import ClosedInChild
+from s3private.sockets import prepare
 
 
 class Authority:
@@ -19,5 +19,5 @@ class Authority:
         authority.cert_pem.write_to_path(str(self.file))
         self.server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # In one process with who forks: a handshake of the server's must not be under way then, either.
-        self.server_context.sslsocket_class = ClosedInChild
+        prepare(self.server_context)
         authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.server_context)

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_each_forked_process_gets_its_own_answers(lists: Lists, lean: bool, read
     def some(first: int) -> list[str]:
         return [key for key in SMALL[first::4] if read(s3, f"s3://b/{key}") != body(key)]
 
-    children = [fork(lambda first=first: some(first)) for first in range(4)]  # type: ignore[misc]
+    children = [fork(partial(some, first)) for first in range(4)]
     assert [child.came() for child in children] == [[]] * 4
     assert some(0) == []
 
@@ -207,10 +208,10 @@ def test_what_a_thread_goes_through_is_refused_in_a_child(lists: Lists) -> None:
         asked.clear()
         answers.clear()
         lists.before = hold
-        thread = threading.Thread(target=lambda under_way=under_way: list(under_way))
+        thread = threading.Thread(target=list, args=(under_way,))
         thread.start()
         assert asked.wait(60)
-        child = fork(lambda under_way=under_way: list(under_way))  # type: ignore[misc]
+        child = fork(partial(list, under_way))
         answers.set()
         with pytest.raises(Refused, match="Call it again here"):
             print(begun, child.came())
