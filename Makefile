@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test test-bundle test-matrix test-faults test-late test-versions lint emulate bench bench-quick bench-memory bench-checksums clean help
+.PHONY: demo test test-bundle test-matrix test-faults test-late test-versions mutants lint emulate bench bench-quick bench-memory bench-checksums clean help
 
 help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
+	@echo "make mutants MODULES=\"wire http1\"  what no test sees when it is changed; hours for all of them"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
 	@echo "make bench    s3private beside its peers, about 20 minutes; writes docs/performance.md. bench-quick: three minutes"
 	@echo "make bench-memory  a listing of 1,000,000 keys and a read of 10 GiB within their bounds"
@@ -58,6 +59,9 @@ test-versions: $(READY)
 	@echo "== the notebook half on boto3 1.34.69, 1.36.2, 1.40.45 and the newest; about five minutes"
 	@$(BIN)/python -m pytest -q -m versions tests/versions
 
+mutants: $(READY)
+	@PYTHONPATH=tests nice $(BIN)/python -m mutation $(MODULES)
+
 lint: $(READY)
 	@echo "== lint, types, layers"
 	@$(BIN)/ruff check && $(BIN)/ruff format --check
@@ -87,4 +91,4 @@ bench-checksums: .bench/ready
 	@.bench/peers/bin/python -m bench.checksums
 
 clean:
-	rm -rf $(VENV) .bench dist .demo .emulator .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .bench .mutants dist .demo .emulator .mypy_cache .ruff_cache .pytest_cache
