@@ -10,16 +10,14 @@ import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from s3private.buckets import refuse_elsewhere
-from s3private.credentials import assumed_role_session, base_session
-from s3private.errors import OutsideRoute, RouteError
-from s3private.forked_clients import of_one_process, renew
+from s3private.authorities import authorities
+from s3private.credentials import base_session, role_session
+from s3private.errors import RouteError
+from s3private.forked_clients import renew
 from s3private.forks import renewed_in_child
 from s3private.route import Route
-from s3private.sockets import keep_alive_options, without_stale
 from s3private.wire import Wire
 
 if TYPE_CHECKING:
@@ -60,6 +58,9 @@ class _Connected:
     route: Route
     wire: Wire | None
     session: Any
+    base: Any
+    verify: bool | str
+    sts: str | None
 
 
 _CONNECTED: WeakKeyDictionary[Any, _Connected] = WeakKeyDictionary()
@@ -94,6 +95,8 @@ def connect(
     """
     from botocore.config import Config
 
+    from s3private.guard import OneHost, Origin, guard, guard_s3
+
     chosen = _find(route)
     recipe = None
     if session is None:
@@ -111,12 +114,16 @@ def connect(
         raise RouteError("give connect a session or a service_credential, not both")
     if external_id and not role_arn:
         raise RouteError("external_id is what a role's trust policy asks for: give connect the role_arn too")
+    verify = authorities(session)
+    base, sts = session, None
     if role_arn:
         name = f"s3private-{chosen.path}"
-        session = assumed_role_session(session, role_arn, external_id, name, chosen.region, in_one_line=True)
+        session, sts = role_session(base, role_arn, external_id, name, chosen.region, verify)
     options: dict[str, Any] = {
         "signature_version": "s3v4",
-        "s3": {"addressing_style": "path"},
+        "s3": {"addressing_style": "path", "use_accelerate_endpoint": False},
+        "use_dualstack_endpoint": False,
+        "use_fips_endpoint": False,
         "ignore_configured_endpoint_urls": True,
         "proxies": {},
         "retries": {"mode": "standard", "total_max_attempts": 4},
@@ -125,15 +132,26 @@ def connect(
         "tcp_keepalive": True,
         "max_pool_connections": CONNECTIONS,
     }
-    s3 = session.client("s3", region_name=chosen.region, endpoint_url=chosen.origin, config=Config(**options))
-    _outlive_the_load_balancer(s3, chosen.idle_timeout_seconds)
-    _of_one_process(s3)
-    guard = _Guard(chosen)
-    s3.meta.events.register_first("before-parameter-build.s3", guard.parameters)
-    # Last of all handlers before the wire, so that nothing can change the host after it was looked at.
-    s3.meta.events.register_last("before-send.s3", guard.request)
-    wire = _wire(chosen, session, s3, connect_timeout, read_timeout) if lean else None
-    _CONNECTED[s3] = _Connected(recipe, chosen, wire, session)
+    s3 = session.client(
+        "s3", region_name=chosen.region, endpoint_url=chosen.origin, verify=verify, config=Config(**options)
+    )
+    origin = Origin("https", chosen.host, chosen.port, f"the path {chosen.path} ({chosen.host})")
+    guard(
+        s3,
+        OneHost(
+            origin,
+            verify,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            connections=CONNECTIONS,
+            idle_timeout=chosen.idle_timeout_seconds,
+        ),
+        session,
+    )
+    guard_s3(s3, origin)
+    settings: Any = s3.meta.config
+    wire = Wire(chosen, session, verify, connect_timeout, read_timeout, settings.user_agent) if lean else None
+    _CONNECTED[s3] = _Connected(recipe, chosen, wire, session, base, verify, sts)
     renewed_in_child(s3, _in_child)
     return s3
 
@@ -184,6 +202,12 @@ def route_of(s3: S3Client) -> Route:
     return _known(s3).route
 
 
+def verify_of(s3: S3Client) -> bool | str:
+    """What `s3` verifies certificates against, as of `authorities`. Raises RouteError for a client that `connect` did
+    not make."""
+    return _known(s3).verify
+
+
 def wire_of(s3: S3Client) -> Wire | None:
     """The lean transport beside `s3`, or None. Raises RouteError for a client that `connect` did not make."""
     return _known(s3).wire
@@ -202,18 +226,6 @@ def _known(s3: S3Client) -> _Connected:
     return known
 
 
-def _wire(
-    route: Route, session: boto3.Session, s3: S3Client, connect_timeout: float, read_timeout: float
-) -> Wire | None:
-    """None where botocore does not say what it verifies the server's certificate against: then it goes alone."""
-    endpoint: Any = getattr(s3, "_endpoint", None)
-    verify = getattr(getattr(endpoint, "http_session", None), "_verify", None)
-    if verify is not True and not isinstance(verify, str):
-        return None
-    config: Any = s3.meta.config
-    return Wire(route, session, verify, connect_timeout, read_timeout, config.user_agent)
-
-
 def _find(route: Route | str | os.PathLike[str]) -> Route:
     if isinstance(route, Route):
         # However it was made: one that was unpickled was not looked at.
@@ -230,49 +242,5 @@ def _find(route: Route | str | os.PathLike[str]) -> Route:
     return Route.load(Path(directory) / f"{text}.route.json")
 
 
-def _outlive_the_load_balancer(s3: S3Client, idle_timeout: float) -> None:
-    """botocore's `tcp_keepalive` leaves the kernel's two hours in place, and its pool keeps sockets for ever.
-    https://github.com/boto/botocore/issues/2916"""
-    endpoint: Any = getattr(s3, "_endpoint", None)
-    http_session = getattr(endpoint, "http_session", None)
-    options = getattr(http_session, "_socket_options", None)
-    if isinstance(options, list):
-        options[:] = keep_alive_options(idle_timeout)
-    classes = getattr(getattr(http_session, "_manager", None), "pool_classes_by_scheme", None)
-    if isinstance(classes, dict) and "https" in classes:
-        classes["https"] = without_stale(classes["https"], idle_timeout / 2)
-
-
-def _of_one_process(s3: S3Client) -> None:
-    """boto3's TLS sockets, too, are closed in a forked process, and not spoken on."""
-    endpoint: Any = getattr(s3, "_endpoint", None)
-    of_one_process(getattr(endpoint, "http_session", None))
-
-
 def _in_child(s3: S3Client) -> None:
     renew(s3, _CONNECTED[s3].session)
-
-
-class _Guard:
-    """Refuses what would go to another host: when the parameters name one, and again with the request in hand."""
-
-    def __init__(self, route: Route) -> None:
-        self._route = route
-        self._origin = _origin(route.endpoint_url)
-
-    def parameters(self, params: Any, **_kwargs: Any) -> None:
-        bucket = params.get("Bucket") if isinstance(params, dict) else None
-        if isinstance(bucket, str):
-            refuse_elsewhere(bucket, f"the path {self._route.path} ({self._route.host})")
-
-    def request(self, request: Any, **_kwargs: Any) -> None:
-        if _origin(request.url) != self._origin:
-            raise OutsideRoute(
-                f"refused, not sent: {urlsplit(request.url).hostname} is not the host of the path {self._route.path} "
-                f"({self._route.host}); redirects and other endpoints leave it"
-            )
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or 443

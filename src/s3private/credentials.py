@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from s3private.authorities import authorities
 from s3private.errors import PlatformError, RouteError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 ROLE_SECONDS = 3600
 """Above 1800: botocore refreshes 15 minutes before the end, so a shorter session is refreshed at every call.
 3600 is also the most that a role session may ask for another role."""
+
+_STS_CONNECT, _STS_READ = 5.0, 30.0
 
 
 def base_session(service_credential: str | None = None, region: str | None = None) -> boto3.Session:
@@ -76,22 +79,64 @@ def refused_credential(name: str, said: str) -> PlatformError:
 
 
 def assumed_role_session(
+    base: boto3.Session, role_arn: str, external_id: str | None, session_name: str, region: str
+) -> boto3.Session:
+    """A session of `role_arn`, assumed with `base`'s credentials at the first request and again before it runs out.
+
+    external_id: what the role's trust policy asks for, or None. session_name: seen in CloudTrail. region: whose STS
+    host is asked; botocore before 1.40 would ask the global one. Proxies of the environment are obeyed.
+    Raises RouteError when `base` has no credentials, or its settings name an STS endpoint or authorities that no keys
+    are fetched from.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+    verify = authorities(base)
+    endpoint = sts_endpoint(base, region)
+
+    def sts_client(_service: str, **keywords: Any) -> Any:
+        return _sts(base, region, endpoint, verify, keywords)
+
+    fetch = _fetching(base, role_arn, external_id, session_name, sts_client)
+    return refreshing_session(fetch, "assume-role", region)
+
+
+def role_session(
     base: boto3.Session,
     role_arn: str,
     external_id: str | None,
     session_name: str,
     region: str,
-    *,
-    in_one_line: bool = False,
-) -> boto3.Session:
-    """A session of `role_arn`, assumed with `base`'s credentials at the first request and again before it runs out.
+    verify: bool | str,
+) -> tuple[boto3.Session, str]:
+    """As `assumed_role_session`, for a client that goes to named hosts alone; and STS's URL, the one that it asks.
 
-    external_id: what the role's trust policy asks for, or None. session_name: seen in CloudTrail. region: whose STS
-    host is asked; botocore before 1.40 would ask the global one. in_one_line: whether requests raise a PlatformError
-    where STS refuses or is not reached, rather than botocore's error. Raises RouteError when `base` has no credentials.
-    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    Through no proxy. verify: as of `authorities`. Requests raise a PlatformError where STS refuses or is not reached.
     """
-    from botocore.config import Config
+    from s3private.guard import OneHost, Origin, guard
+
+    endpoint = sts_endpoint(base, region)
+    origin = Origin.parse(endpoint, f"STS for the role {role_arn} ({endpoint})")
+    assert origin is not None
+
+    def sts_client(_service: str, **keywords: Any) -> Any:
+        made = _sts(base, region, origin.url, verify, keywords, proxies={})
+        # STS keeps no connection for long, and is asked once an hour.
+        http_session = OneHost(
+            origin, verify, connect_timeout=_STS_CONNECT, read_timeout=_STS_READ, connections=1, idle_timeout=60
+        )
+        guard(made, http_session, base)
+        return made
+
+    fetch = _fetching(base, role_arn, external_id, session_name, sts_client)
+    return refreshing_session(partial(_assumed, fetch, role_arn), "assume-role", region), origin.url
+
+
+def _fetching(
+    base: boto3.Session,
+    role_arn: str,
+    external_id: str | None,
+    session_name: str,
+    sts_client: Callable[..., Any],
+) -> Callable[[], Mapping[str, str]]:
     from botocore.credentials import AssumeRoleCredentialFetcher
 
     source = base.get_credentials()
@@ -102,18 +147,27 @@ def assumed_role_session(
     asked = {"RoleSessionName": session_name, "DurationSeconds": ROLE_SECONDS}
     if external_id:
         asked["ExternalId"] = external_id
-    # STS is not on the private path: where there is no way to it, say so in half a minute rather than in five.
-    patience = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
-
-    def sts_client(_service: str, **keywords: Any) -> Any:
-        keywords["region_name"] = region
-        return base.client("sts", endpoint_url=_sts_endpoint(base, region), config=patience, **keywords)
-
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=sts_client, source_credentials=source, role_arn=role_arn, extra_args=asked
     )
-    fetch = fetcher.fetch_credentials
-    return refreshing_session(partial(_assumed, fetch, role_arn) if in_one_line else fetch, "assume-role", region)
+    fetch: Callable[[], Mapping[str, str]] = fetcher.fetch_credentials
+    return fetch
+
+
+def _sts(
+    base: boto3.Session, region: str, endpoint: str, verify: bool | str, keywords: dict[str, Any], **options: Any
+) -> Any:
+    from botocore.config import Config
+
+    # STS is not on the private path: where there is no way to it, say so in half a minute rather than in five.
+    patience = Config(
+        connect_timeout=_STS_CONNECT,
+        read_timeout=_STS_READ,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        **options,
+    )
+    keywords |= {"region_name": region, "endpoint_url": endpoint, "verify": verify, "config": patience}
+    return base.client("sts", **keywords)
 
 
 def _assumed(fetch: Callable[[], Mapping[str, str]], role_arn: str) -> Mapping[str, str]:
@@ -154,17 +208,30 @@ def refreshing_session(fetch: Callable[[], Mapping[str, str]], method: str, regi
     return Session(botocore_session=session, region_name=region)
 
 
-def _sts_endpoint(base: boto3.Session, region: str) -> str | None:
-    """None where botocore finds the regional host, or a configured endpoint, by itself.
-    https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html"""
-    from botocore import __version__
+def sts_endpoint(base: boto3.Session, region: str) -> str:
+    """`https://<host>[:<port>]` of the STS that is asked for a role: the region's own, or the one that
+    AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL or the profile names, such as an interface endpoint of STS.
 
-    if tuple(int(part) for part in __version__.split(".")[:2]) >= (1, 40):
-        return None
-    if any(name in os.environ for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS")):
-        return None
-    china = base.get_partition_for_region(region) == "aws-cn"
-    return f"https://sts.{region}.amazonaws.com{'.cn' if china else ''}"
+    Raises RouteError where that is anything else: keys come back in the answer. Plain http is for this machine alone.
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
+    """
+    from botocore.config import Config
+
+    from s3private.guard import Origin
+
+    # Whatever settings this botocore knows, it has resolved them here; nothing is sent.
+    made = base.client("sts", region_name=region, verify=True, config=Config(proxies={}))
+    endpoint = str(made.meta.endpoint_url)
+    if endpoint == "https://sts.amazonaws.com":
+        china = base.get_partition_for_region(region) == "aws-cn"
+        endpoint = f"https://sts.{region}.amazonaws.com{'.cn' if china else ''}"
+    origin = Origin.parse(endpoint.removesuffix("/"), "STS")
+    if origin is None:
+        raise RouteError(
+            f"no role is assumed at {ascii(endpoint)[1:-1]}: STS answers with keys, so it must be https://<host>, or "
+            "http:// to a name of this machine. Look at AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and the AWS profile"
+        )
+    return origin.url
 
 
 def dbutils() -> Any | None:

@@ -7,7 +7,6 @@ retry quotas, HTTP sessions. So they are looked for, in all that hangs together 
 from __future__ import annotations
 
 import queue
-import ssl
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,6 @@ from types import CellType, FunctionType, MethodType
 from typing import Any
 
 from s3private.forks import abandon
-from s3private.sockets import prepare
 
 _LIBRARIES = ("boto3", "botocore", "s3transfer", "urllib3")
 # What AWS's services look like: large, shared, and without a lock.
@@ -25,13 +23,6 @@ _DESCRIPTIONS = ("botocore.endpoint_provider", "botocore.loaders", "botocore.mod
 _LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Condition)
 _PLAIN = frozenset((str, int, bool, float, bytes, type(None), type))
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def of_one_process(http_session: Any) -> None:
-    """A child is not to read on where the parent reads: the TLS sockets of this session of botocore's close there."""
-    for manager in _managers(http_session):
-        if isinstance(context := manager.connection_pool_kw.get("ssl_context"), ssl.SSLContext):
-            prepare(context)
 
 
 def renew(client: Any, session: Any) -> None:

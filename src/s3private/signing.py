@@ -13,6 +13,8 @@ from hashlib import sha256
 from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
+from s3private.errors import RouteError
+
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 # What no encoding changes: most keys.
@@ -49,6 +51,32 @@ def quote_query(parameters: Headers) -> str:
     )
 
 
+def refuse_unsendable(name: str, value: str | bytes) -> None:
+    """Raises RouteError where `value` of header field `name` would end the field: what follows would be another one."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    if "\r" in text or "\n" in text or "\0" in text:
+        raise RouteError(f"refused, not sent: {_called(name)} holds a line end or NUL: give it without")
+
+
+def _refuse_unwritable(name: str, value: str) -> None:
+    refuse_unsendable(name, value)
+    if not (value.isascii() and value.isprintable()):
+        raise RouteError(f"refused, not sent: {_called(name)} holds characters that no header field has")
+
+
+def _called(name: str) -> str:
+    """Never the value: it may be a secret."""
+    if name.lower() == "x-amz-security-token":
+        return "the session token of the AWS credentials (aws_session_token, AWS_SESSION_TOKEN)"
+    return _KEYS.get(name, f"header field {ascii(name)[1:-1]}")
+
+
+_KEYS = {
+    "access_key": "the access key id of the AWS credentials (aws_access_key_id, AWS_ACCESS_KEY_ID)",
+    "secret_key": "the secret key of the AWS credentials (aws_secret_access_key, AWS_SECRET_ACCESS_KEY)",
+}
+
+
 class _Layout(NamedTuple):
     """A request's head but for its values: all requests with the same header names share it.
 
@@ -66,6 +94,7 @@ class Signer:
     """Signs GETs to one host of one region. now: seconds since the epoch."""
 
     def __init__(self, host: str, region: str, user_agent: str, now: Callable[[], float] = time.time) -> None:
+        _refuse_unwritable("user-agent", user_agent)
         self._host = host
         self._scope = f"{region}/s3/aws4_request"
         self._region = region
@@ -74,14 +103,22 @@ class Signer:
         self._second = -1
         self._stamp = ""
         self._keyed: tuple[str, str, _Hmac] = ("", "", _Hmac(b""))
+        self._looked_at: Keys | None = None
         self._layouts: dict[tuple[str, ...], _Layout] = {}
 
     def head(self, keys: Keys, path: str, query: str, headers: Headers) -> bytes:
-        """The request's head, ready to send. headers: lower-case names, each at most once."""
+        """The request's head, ready to send. headers: lower-case names, each at most once.
+
+        Raises RouteError for a value, a token or a key that would end its header field, or that none can hold.
+        """
+        if keys is not self._looked_at:
+            self._look_at(keys)
         stamp = self._timestamp()
         names = ["host", "x-amz-content-sha256", "x-amz-date"]
         values = [self._host, EMPTY_SHA256, stamp]
         for name, value in headers:
+            if not (value.isascii() and value.isprintable()):
+                _refuse_unwritable(name, value)
             names.append(name)
             values.append(" ".join(value.split()))
         if keys.token:
@@ -99,6 +136,13 @@ class Signer:
             f"authorization: AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={layout.names}, "
             f"Signature={signature}\r\n\r\n"
         ).encode()
+
+    def _look_at(self, keys: Keys) -> None:
+        _refuse_unwritable("access_key", keys.access_key)
+        _refuse_unwritable("secret_key", keys.secret_key)
+        if keys.token:
+            _refuse_unwritable("x-amz-security-token", keys.token)
+        self._looked_at = keys
 
     def _lay_out(self, names: tuple[str, ...]) -> _Layout:
         order = tuple(sorted(range(len(names)), key=names.__getitem__))

@@ -13,7 +13,8 @@ import ssl
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from s3private.client import connect
+from s3private.authorities import tls_context
+from s3private.client import connect, verify_of
 from s3private.errors import NotYet, PlatformError, ReadError
 from s3private.route import Route
 
@@ -110,7 +111,7 @@ def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | No
 
     chosen = route if isinstance(route, Route) else Route.load(route)
     s3 = connect(chosen, session=session)
-    peer = _peer(chosen)
+    peer = _peer(chosen, verify_of(s3))
     buckets = []
     for bucket in chosen.buckets:
         try:
@@ -126,7 +127,7 @@ def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | No
     return Verified(route=chosen, peer=peer, buckets=tuple(buckets))
 
 
-def _peer(route: Route) -> Peer:
+def _peer(route: Route, verified_by: bool | str) -> Peer:
     port = route.port
     later = (
         "A new or changed path takes about ten minutes to reach serverless compute, and running compute keeps its old "
@@ -136,7 +137,7 @@ def _peer(route: Route) -> Peer:
         found = socket.getaddrinfo(route.host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise NotYet(f"{route.host} does not resolve here: {error.strerror or error}. {later}") from error
-    trusted = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+    trusted = tls_context(verified_by)
     try:
         with (
             socket.create_connection((route.host, port), timeout=_CONNECT_SECONDS) as plain,

@@ -6,7 +6,6 @@ caller asks boto3 the same again: errors, redirects and retries stay boto3's.
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -17,10 +16,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from s3private.authorities import tls_context
 from s3private.forks import closed_in_child, renewed_in_child
 from s3private.places import Room
 from s3private.signing import Headers, Keys, Signer, quote_path, quote_query
-from s3private.sockets import keep_alive_options, prepare
+from s3private.sockets import keep_alive_options
 
 if TYPE_CHECKING:
     import boto3
@@ -83,7 +83,7 @@ def list_get(bucket: str, parameters: Headers) -> Get:
 class Wire:
     """The way to one host. Safe to share between threads: each call takes sockets out of one pool, and gives them back.
 
-    session: whose credentials sign. verify: as botocore has it: True, or the path of a CA bundle or directory.
+    session: whose credentials sign. verify: as of `authorities`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Wire:
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.now = now
-        self.context = _context(verify)
+        self.context = tls_context(verify)
         self._socket_options = keep_alive_options(route.idle_timeout_seconds)
         # The load balancer drops an idle connection without a word: one that was idle half that long is not used again.
         self._idle_limit = route.idle_timeout_seconds / 2
@@ -210,18 +210,3 @@ class Wire:
 def _close(idle: deque[tuple[float, Connection]]) -> None:
     while idle:
         idle.pop()[1].close()
-
-
-def _context(verify: bool | str) -> ssl.SSLContext:
-    """What botocore's own context verifies, and against the same authorities."""
-    from botocore.httpsession import get_cert_path
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    prepare(context)
-    bundle = verify if isinstance(verify, str) else str(get_cert_path(verify))
-    if os.path.isdir(bundle):
-        context.load_verify_locations(capath=bundle)
-    else:
-        context.load_verify_locations(cafile=bundle)
-    return context

@@ -26,6 +26,7 @@ from databricks.sdk.config import Config as DatabricksConfig
 from databricks.sdk.errors.base import DatabricksError
 from requests.exceptions import RequestException
 
+from s3private.authorities import authorities
 from s3private.credentials import assumed_role_session, refreshing_session, refused_credential, vended_on_compute
 from s3private.errors import ConfigError, PlatformError, RouteError
 from s3private.provision.config import ACCOUNT_HOST, PathConfig
@@ -97,12 +98,16 @@ class Clients:
     @cached_property
     def ec2(self) -> EC2Client:
         with _aws_settings():
-            return self._data_account.client("ec2", region_name=self._config.region, config=_RETRIES)
+            return self._data_account.client(
+                "ec2", region_name=self._config.region, config=_RETRIES, verify=self._verify
+            )
 
     @cached_property
     def elbv2(self) -> ElasticLoadBalancingv2Client:
         with _aws_settings():
-            return self._data_account.client("elbv2", region_name=self._config.region, config=_RETRIES)
+            return self._data_account.client(
+                "elbv2", region_name=self._config.region, config=_RETRIES, verify=self._verify
+            )
 
     @cached_property
     def sts(self) -> STSClient:
@@ -119,15 +124,21 @@ class Clients:
         return self._account(retry_seconds=1, clock=_OneAttempt())
 
     @cached_property
-    def _data_account(self) -> boto3.Session:
+    def _base(self) -> boto3.Session:
         config = self._config
-        base = _vended(config, self._waits) if config.service_credential else boto3.Session(region_name=config.region)
+        return _vended(config, self._waits) if config.service_credential else boto3.Session(region_name=config.region)
+
+    @cached_property
+    def _verify(self) -> bool | str:
+        """Given to every client: by itself boto3 takes an empty AWS_CA_BUNDLE for "do not verify"."""
+        return authorities(self._base)
+
+    @cached_property
+    def _data_account(self) -> boto3.Session:
+        config, base = self._config, self._base
         if config.role_arn is None:
             return base
-        try:
-            return assumed_role_session(base, config.role_arn, config.external_id, config.resource_name, config.region)
-        except RouteError as error:
-            raise ConfigError(str(error)) from error
+        return assumed_role_session(base, config.role_arn, config.external_id, config.resource_name, config.region)
 
     @cached_property
     def _login(self) -> tuple[str, str]:
@@ -179,6 +190,8 @@ def _aws_settings() -> Iterator[None]:
     """What boto3 cannot make a client of is found before any call is made."""
     try:
         yield
+    except RouteError as error:
+        raise ConfigError(str(error)) from error
     except BotoCoreError as error:
         raise ConfigError(f"{error}: look at AWS_PROFILE, the other AWS_ variables and ~/.aws") from error
 
