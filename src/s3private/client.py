@@ -17,6 +17,7 @@ from s3private.credentials import base_session, role_session
 from s3private.errors import RouteError
 from s3private.forked_clients import renew
 from s3private.forks import renewed_in_child
+from s3private.raw_answers import keep_raw_answers
 from s3private.route import Route
 from s3private.wire import Wire
 
@@ -149,6 +150,7 @@ def connect(
         session,
     )
     guard_s3(s3, origin)
+    keep_raw_answers(s3)
     settings: Any = s3.meta.config
     wire = Wire(chosen, session, verify, connect_timeout, read_timeout, settings.user_agent) if lean else None
     _CONNECTED[s3] = _Connected(recipe, chosen, wire, session, base, verify, sts)

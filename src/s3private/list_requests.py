@@ -16,7 +16,9 @@ from s3private.client import wire_of
 from s3private.errors import ReadError
 from s3private.exchange import Exchange
 from s3private.forks import Here
-from s3private.pages import Page, page_of, parse_page
+from s3private.list_xml import NoList, page_of_xml
+from s3private.pages import Page, parse_page
+from s3private.raw_answers import raw_answer
 from s3private.spans import Ask
 from s3private.threads import Threads
 from s3private.wire import Answer, Wire, list_get
@@ -58,11 +60,11 @@ def list_requests(
             wanted["Delimiter"] = "/"
         if request_payer:
             wanted["RequestPayer"] = request_payer
-        answer = s3.list_objects_v2(**wanted)
-        page = page_of(answer)
-        if answer.get("IsTruncated") and page.token is None:
-            raise ReadError(f"s3://{bucket}/{ask.prefix}: the list was cut short, and how to go on was not said")
-        return page
+        raw = raw_answer(s3, "list_objects_v2", f"s3://{bucket}/{ask.prefix}", **wanted)
+        try:
+            return parse_page(raw) or page_of_xml(raw)
+        except NoList as error:
+            raise ReadError(f"s3://{bucket}/{ask.prefix}: {error}") from error
 
     wire = wire_of(s3)
     if wire is None or not _BUCKET.fullmatch(bucket):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from s3private.buckets import refuse_elsewhere
 from s3private.client import refuse_other_clients
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
-from s3private.errors import Refused
+from s3private.errors import ReadError, Refused
 from s3private.filters import Filter, Test, fixed_part, has_wildcards
 from s3private.forks import InOneProcess
 
@@ -248,6 +248,7 @@ def _pages(
     # Loaded here: the first listing needs them, importing does not.
     from s3private.botocore_errors import as_ours
     from s3private.list_requests import list_requests
+    from s3private.page_checks import wrong_with
     from s3private.spans import Spans
 
     spans = Spans(prefix, at_once=at_once, page_size=page_size, ordered=ordered)
@@ -257,4 +258,7 @@ def _pages(
             while (following := spans.next()) is not None:
                 requests.ask(following, following[1])
             for (span, ask), page in requests.answered():
+                came = bool(page.keys or page.prefixes)
+                if wrong := wrong_with(ask, page) or span.way.wrong(ask.token, page.token, came):
+                    raise ReadError(f"s3://{bucket}/{ask.prefix}: {wrong}")
                 yield from spans.answer(span, ask, page)

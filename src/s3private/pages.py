@@ -1,7 +1,8 @@
 """A ListObjectsV2 page, taken apart by one strict regular expression; what it does not wholly match is not ours.
 
 What it reads, it reads as botocore does: elements in the order S3 sends them, no entity but an ETag's quotes, names
-percent-encoded (`encoding-type=url`). `parse_page` returns None for any other page, and boto3 is asked for it.
+percent-encoded (`encoding-type=url`). `parse_page` returns None for any other page: boto3 is asked for it, and what
+comes then is read by `list_xml`.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from itertools import compress, repeat
 from typing import Any, NamedTuple
@@ -18,12 +19,15 @@ from urllib.parse import unquote_plus
 from s3private.entries import ObjectEntry
 
 Row = tuple[str, str, str, str, str]
+SAID = ("Prefix", "StartAfter", "ContinuationToken")
+"""The fields in which S3 repeats what it was asked."""
 
 
 class Page(NamedTuple):
     """The objects by columns, as the text S3 sent (names decoded, ETags in their quotes), which is cheaper than rows.
 
     prefixes: common prefixes. token: continues the listing; None when this is its end.
+    said: what the answer says it was asked, as it was sent; of SAID, what is not empty.
     """
 
     keys: Sequence[str] = ()
@@ -33,6 +37,7 @@ class Page(NamedTuple):
     storage_classes: Sequence[str] = ()
     prefixes: Sequence[str] = ()
     token: str | None = None
+    said: Mapping[str, str] = {}
 
     def part(self, start: int, stop: int) -> Page:
         """The objects from `start` up to `stop`, without prefixes and token."""
@@ -78,20 +83,6 @@ def page_of_rows(rows: Sequence[Row]) -> Page:
         return Page()
     keys, modified, etags, sizes, storage_classes = zip(*rows, strict=True)
     return Page(keys, modified, etags, sizes, storage_classes)
-
-
-def page_of(answer: Mapping[str, Any]) -> Page:
-    """The same from boto3's answer to list_objects_v2."""
-    objects = answer.get("Contents", [])
-    return Page(
-        keys=[item["Key"] for item in objects],
-        modified=[item["LastModified"].astimezone(UTC).isoformat() for item in objects],
-        etags=[item["ETag"] for item in objects],
-        sizes=[str(item["Size"]) for item in objects],
-        storage_classes=[item.get("StorageClass", "STANDARD") for item in objects],
-        prefixes=[item["Prefix"] for item in answer.get("CommonPrefixes", [])],
-        token=answer.get("NextContinuationToken"),
-    )
 
 
 # Printable ASCII that XML needs no entity for: what percent-encoded names are made of.
@@ -163,14 +154,19 @@ def parse_page(raw: bytes) -> Page | None:
     token = fields.get("NextContinuationToken")
     if fields.get("IsTruncated") != ("true" if token else "false"):
         return None
+    try:
+        keys, prefixes = _decoded(parts[1::6]), _decoded(prefix.findall(tail))
+    except UnicodeDecodeError:
+        return None
     return Page(
-        keys=_decoded(parts[1::6]),
+        keys=keys,
         modified=parts[2::6],
         etags=_quoted(parts[3::6]),
         sizes=parts[4::6],
         storage_classes=_named(parts[5::6]),
-        prefixes=_decoded(prefix.findall(tail)),
+        prefixes=prefixes,
         token=token,
+        said={name: fields[name] for name in SAID if fields.get(name)},
     )
 
 
@@ -185,9 +181,10 @@ def _named(storage_classes: Sequence[str | Any]) -> Sequence[str]:
 
 
 def _decoded(names: Sequence[str]) -> Sequence[str]:
-    """Percent-decoded, all in one go: no name holds a line feed, but one may be decoded to one."""
+    """Percent-decoded, all in one go: no name holds a line feed, but one may be decoded to one.
+    Raises UnicodeDecodeError: two names that are no UTF-8 would look like one."""
     joined = "\n".join(names)
     if "%" not in joined and "+" not in joined:
         return names
-    decoded = unquote_plus(joined).split("\n")
-    return decoded if len(decoded) == len(names) else [unquote_plus(name) for name in names]
+    decoded = unquote_plus(joined, errors="strict").split("\n")
+    return decoded if len(decoded) == len(names) else [unquote_plus(name, errors="strict") for name in names]

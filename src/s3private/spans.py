@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from math import isqrt
 from typing import NamedTuple
 
+from s3private.page_checks import Way
 from s3private.pages import Page, merged, page_of_rows
 from s3private.splitting import Alphabet
 
@@ -41,6 +42,7 @@ class Span:
         self.low = self.start = low
         self.high = high
         self.token: str | None = None
+        self.way = Way()
         self.asked = False
         self.done = False
         # What came so far: how many keys, the first of all under this prefix, and whether there are more.
@@ -184,7 +186,7 @@ class Spans:
         return found, self._ask(found)
 
     def answer(self, span: Span, ask: Ask, page: Page) -> Iterator[Page]:
-        """Take in what came for `ask`, and give the pages whose turn it is."""
+        """Take in what came for `ask`, and give the pages whose turn it is. page: nothing is `wrong` with it."""
         self._under_way -= 1
         span.asked = False
         guessed = bool(span.start) and not span.count
@@ -246,6 +248,7 @@ class Spans:
         if span.explore and self._small():
             # Looking through for ever smaller prefixes costs more than listing what is in them.
             span.explore, span.token = False, None
+            return Ask(span.prefix, span.low)
         if span.explore:
             return Ask(span.prefix, span.low, span.token, delimiter=True)
         fresh = not (span.low or span.token or span.high)
@@ -260,6 +263,10 @@ class Spans:
 
     def _explored(self, span: Span, ask: Ask, page: Page) -> Page:
         objects = page.part(0, len(page.keys))
+        if page.token is not None and not page.keys and not page.prefixes:
+            # S3 passed over deleted names alone: what comes is as unknown as before.
+            span.explore, span.token = True, page.token
+            return Page()
         if not page.prefixes:
             span.explore, span.token = False, None
             return self._advanced(span, objects, page.token is not None)

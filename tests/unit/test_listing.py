@@ -12,11 +12,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
 
-from origin.lists import Lists
+from origin.lists import Lists, Version
 from origin.server import Fault, Request
-from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, Route, connect, list_objects, list_versions
+from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, connect, list_objects, list_versions
 from s3private.filters import glob_pattern
 from unit.bucket import Bucket
 
@@ -309,56 +308,34 @@ def test_without_the_extra_the_error_says_what_to_install(
     assert f"s3private[{extra}]" in str(said.value)
 
 
-def test_versions_come_by_key_the_newest_first_with_delete_markers() -> None:
-    def when(day: int) -> datetime:
-        return datetime(2026, 1, day, tzinfo=UTC)
+VERSIONS = [
+    Version("a", "4", deleted=True, day=3),
+    Version("a", "3", day=3),
+    Version("a", "2", deleted=True, day=2),
+    Version("a", "1", day=1),
+    Version("b", "1", day=1),
+    Version("c.txt", "null", day=1),
+]
 
-    def version(key: str, number: str, day: int, latest: bool) -> dict[str, Any]:
-        return {
-            "Key": key,
-            "VersionId": number,
-            "IsLatest": latest,
-            "Size": 3,
-            "LastModified": when(day),
-            "ETag": '"e"',
-            "StorageClass": "STANDARD",
-        }
 
-    route = Route(
-        path="demo",
-        region="eu-west-1",
-        endpoint_url="https://bucket.vpce-1-a.s3.eu-west-1.vpce.amazonaws.com",
-        vpc_endpoint_id="vpce-1",
-        buckets=("b",),
-    )
-    s3 = connect(route, session=boto3.Session("A", "s"))
-    first = {
-        "IsTruncated": True,
-        "NextKeyMarker": "b",
-        "NextVersionIdMarker": "1",
-        "Versions": [version("a", "3", 3, False), version("a", "1", 1, False), version("b", "1", 1, True)],
-        "DeleteMarkers": [
-            {"Key": "a", "VersionId": "4", "IsLatest": True, "LastModified": when(3)},
-            {"Key": "a", "VersionId": "2", "IsLatest": False, "LastModified": when(2)},
-        ],
-    }
-    last = {"IsTruncated": False, "Versions": [version("c.txt", "null", 1, True)]}
+def test_versions_come_in_s3s_order_with_delete_markers_among_them(lists: Lists) -> None:
+    lists.versions = VERSIONS
+    s3 = client(lists)
 
     def listed(**asked: Any) -> list[ObjectVersion]:
-        with Stubber(s3) as stub:
-            stub.add_response("list_object_versions", first)
-            stub.add_response("list_object_versions", last)
-            return list(list_versions(s3, "s3://b/", **asked))
+        return list(list_versions(s3, "s3://b/", **asked))
 
-    assert [(v.key, v.version_id, v.is_delete_marker) for v in listed()] == [
-        ("a", "4", True),
-        ("a", "3", False),
-        ("a", "2", True),
-        ("a", "1", False),
-        ("b", "1", False),
-        ("c.txt", "null", False),
-    ]
-    assert [v.version_id for v in listed(delete_markers=False, modified_after=when(2))] == ["3"]
+    for page_size in (1, 2, 5, 1000):
+        came = [(v.key, v.version_id, v.is_delete_marker) for v in listed(page_size=page_size)]
+        assert came == [(v.key, v.id, v.deleted) for v in VERSIONS]
+    when = datetime(2026, 1, 2, tzinfo=UTC)
+    assert [v.version_id for v in listed(delete_markers=False, modified_after=when)] == ["3"]
     assert [v.key for v in listed(suffix=".txt")] == ["c.txt"]
     assert len(listed(limit=2)) == 2
-    assert listed()[0] == ObjectVersion("b", "a", "4", True, True, 0, when(3), "", "")
+    assert listed()[0] == ObjectVersion("b", "a", "4", True, True, 0, datetime(2026, 1, 3, tzinfo=UTC), "", "")
+
+
+def test_versions_of_one_second_keep_s3s_order(lists: Lists) -> None:
+    lists.versions = [Version("k", f"v{n}", deleted=bool(n % 2), day=1) for n in range(9, 0, -1)]
+    came = [version.version_id for version in list_versions(client(lists), "s3://b/", page_size=4)]
+    assert came == [version.id for version in lists.versions]

@@ -13,12 +13,11 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.compat import HTTPHeaders
-from botocore.stub import Stubber
 
 import s3private
 from s3private import OutsideRoute, Refused, Route, RouteError
 from s3private.client import connect
-from s3private.listing import ObjectEntry, list_objects
+from s3private.listing import list_objects
 
 HOST = "bucket.vpce-0a1b2c3d4e5f60001-abcdefgh.s3.eu-west-1.vpce.amazonaws.com"
 ROUTE = Route(
@@ -90,28 +89,6 @@ def test_a_redirect_to_another_host_is_refused(s3: Any) -> None:
 def test_proxies_and_endpoints_of_the_environment_are_ignored(s3: Any) -> None:
     assert s3.meta.endpoint_url == f"https://{HOST}"
     assert s3._endpoint.http_session._proxy_config.proxy_url_for(f"https://{HOST}/") is None
-
-
-def test_a_listing_through_boto3_alone_is_every_page(s3: Any) -> None:
-    s3 = connect(ROUTE, lean=False)
-    with Stubber(s3) as stub:
-        for token, after, keys in ((None, "t", ["a", "b"]), ("t", None, ["c"])):
-            answer: dict[str, Any] = {
-                "IsTruncated": after is not None,
-                "Contents": [
-                    {"Key": k, "Size": 1, "LastModified": WHEN, "ETag": '"e"', "StorageClass": "STANDARD"} for k in keys
-                ],
-            }
-            expected = {"Bucket": "sales-records", "Prefix": "p/", "MaxKeys": 2}
-            if after:
-                answer["NextContinuationToken"] = after
-            if token:
-                expected["ContinuationToken"] = token
-            stub.add_response("list_objects_v2", answer, expected)
-        entries = list(list_objects(s3, "s3://sales-records/p/", page_size=2, at_once=1))
-        stub.assert_no_pending_responses()
-    assert [entry.uri for entry in entries] == [f"s3://sales-records/{k}" for k in "abc"]
-    assert entries[0] == ObjectEntry("sales-records", "a", 1, WHEN, '"e"', "STANDARD")
 
 
 @pytest.mark.parametrize("uri", ["sales-records/a", "https://x/y", "s3://", "s3:///key"])

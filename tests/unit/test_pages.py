@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
@@ -13,7 +14,7 @@ import pytest
 from botocore.handlers import decode_list_object_v2
 from botocore.parsers import create_parser
 
-from s3private.pages import Page, page_of, parse_page
+from s3private.pages import Page, parse_page
 
 CASES = 10_000
 MANGLED = 10_000
@@ -37,7 +38,16 @@ def botocores(raw: bytes) -> Page:
     parsed = _PARSER.parse({"status_code": 200, "headers": {}, "body": raw}, _SHAPE)
     decode_list_object_v2(parsed, {"encoding_type_auto_set": True})
     assert isinstance(parsed, Mapping)
-    return page_of(parsed)
+    objects: list[Any] = parsed.get("Contents", [])
+    return Page(
+        keys=[item["Key"] for item in objects],
+        modified=[item["LastModified"].astimezone(UTC).isoformat() for item in objects],
+        etags=[item["ETag"] for item in objects],
+        sizes=[str(item["Size"]) for item in objects],
+        storage_classes=[item.get("StorageClass", "STANDARD") for item in objects],
+        prefixes=[item["Prefix"] for item in parsed.get("CommonPrefixes", [])],
+        token=parsed.get("NextContinuationToken"),
+    )
 
 
 def read(page: Page) -> tuple[Any, ...]:
