@@ -8,7 +8,7 @@ from http.client import parse_headers
 
 import pytest
 
-from s3private.http1 import BadAnswer, Chunks, parse_head
+from s3private.http1 import _LONGEST_SIZE, _NAMES, BadAnswer, Chunks, parse_head
 
 TOKENS = "abcXYZ019-_.!#$%&'*+^`|~"
 SPACES = ("", " ", "\t")
@@ -82,3 +82,23 @@ def test_chunks_are_put_together_however_they_are_cut() -> None:
 def test_what_are_no_chunks_is_not_understood(raw: bytes) -> None:
     with pytest.raises(BadAnswer):
         Chunks().feed(raw)
+
+
+def test_a_chunks_size_is_waited_for_up_to_its_longest_and_no_further() -> None:
+    longest = b"1;" + b"x" * (_LONGEST_SIZE - 2)
+    chunks = Chunks()
+    assert not chunks.feed(longest)
+    assert not chunks.feed(b"\r\na\r\n")
+    assert chunks.feed(b"0\r\n\r\n")
+    assert chunks.body() == b"a"
+    with pytest.raises(BadAnswer):
+        Chunks().feed(longest + b"x")
+    assert _LONGEST_SIZE == 1024
+
+
+def test_no_more_than_a_thousand_names_are_remembered_whatever_a_server_sends() -> None:
+    kept = set()
+    for number in range(2_100):
+        assert parse_head(f"HTTP/1.1 200 OK\r\nX-{number}: 1".encode()).fields == {f"x-{number}": "1"}
+        kept.add(len(_NAMES))
+    assert max(kept) == 1_000
