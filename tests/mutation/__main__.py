@@ -11,10 +11,10 @@ import argparse
 import contextlib
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -25,19 +25,19 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from mutation.child import PRELOADED, test
 from mutation.places import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".mutants"
 COPIED = ("src", "tests", "bench", "bundle", "docs", "pyproject.toml", "version.py", "README.md", "CHANGELOG.md")
-_KIB = 8 << 20
+_FORKS = multiprocessing.get_context("forkserver")
 CONCERNS = Path(__file__).parent / "concerns.toml"
 
 
 def _tree(number: int) -> Path:
     """A copy of what is there now."""
-    tree = WORK / f"tree-{number}"
-    shutil.rmtree(tree, ignore_errors=True)
+    tree = WORK / f"tree-{os.getpid()}-{number}"
     tree.mkdir(parents=True)
     for name in COPIED:
         source = ROOT / name
@@ -50,21 +50,17 @@ def _tree(number: int) -> Path:
 
 def _tested(tree: Path, tests: list[str], seconds: float) -> str:
     """`green`, `red` or `late`."""
-    # A loop that does not end any more may fill the memory, of which nobody here needs so much.
-    limited = ["sh", "-c", f'ulimit -v {_KIB}; exec "$@"', "sh"]
-    command = [*limited, sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=60", *tests]
-    given = os.environ | {"PYTHONPATH": f"{tree / 'src'}:{tree / 'tests'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    with subprocess.Popen(
-        command, cwd=tree, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as child:
-        try:
-            return "green" if child.wait(seconds) == 0 else "red"
-        except subprocess.TimeoutExpired:
-            return "late"
-        finally:
-            # With what its tests started, whatever became of them.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+    child = _FORKS.Process(target=test, args=(tree, tests))
+    child.start()
+    child.join(seconds)
+    late = child.exitcode is None
+    assert child.pid is not None
+    # With what its tests started, whatever became of them.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
+    child.join()
+    return "late" if late else "green" if child.exitcode == 0 else "red"
 
 
 class _Module:
@@ -135,6 +131,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="at once; default 1")
     parser.add_argument("--every", type=int, default=1, help="only each so manyth place, for a first look")
     arguments = parser.parse_args()
+    _FORKS.set_forkserver_preload(PRELOADED)
     survived = 0
     trees = [_tree(number) for number in range(arguments.jobs)]
     for name in arguments.modules:

@@ -53,6 +53,13 @@ def test_what_is_not_a_head_is_not_understood(raw: bytes) -> None:
         parse_head(raw)
 
 
+@pytest.mark.parametrize("status", [100, 206, 404, 503, 599])
+def test_a_status_and_a_length_are_what_was_sent(status: int) -> None:
+    head = parse_head(f"HTTP/1.1 {status} Whatever it means\r\nContent-Length: 12345".encode())
+    assert (head.status, head.length) == (status, 12_345)
+    assert parse_head(f"HTTP/1.1 {status}".encode()).length is None
+
+
 @pytest.mark.parametrize("length", ["-1", "+1", "0x1", "1_0", " ", "1, 1", "٣"])
 def test_a_length_that_is_no_plain_number_is_none(length: str) -> None:
     raw = f"HTTP/1.1 200 OK\r\ncontent-length: {length}".encode()
@@ -102,3 +109,11 @@ def test_no_more_than_a_thousand_names_are_remembered_whatever_a_server_sends() 
         assert parse_head(f"HTTP/1.1 200 OK\r\nX-{number}: 1".encode()).fields == {f"x-{number}": "1"}
         kept.add(len(_NAMES))
     assert max(kept) == 1_000
+
+
+def test_a_field_that_may_come_twice_spoils_none_that_may_not() -> None:
+    head = parse_head(b'HTTP/1.1 200 OK\r\nVia: a\r\nContent-Length: 7\r\nVia: b\r\nETag: "x"')
+    assert (head.length, head.fields["etag"]) == (7, '"x"')
+    for name in ("Content-Length", "Content-Range", "Transfer-Encoding", "ETag"):
+        with pytest.raises(BadAnswer, match=f"{name.lower()} twice"):
+            parse_head(f"HTTP/1.1 200 OK\r\n{name}: 1\r\n{name}: 1".encode())
