@@ -161,6 +161,7 @@ def _in_child() -> None:
     global _calm, _forks
     _forks += 1
     _calm = threading.Condition()
+    _ending.clear()
     me = threading.get_ident()
     for thread in _busy.keys() - {me}:
         del _busy[thread]

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3private.errors import ReadError, Refused
+from s3private.forks import InOneProcess
 from s3private.opening import open_object
 from s3private.parquet import Entry, Fetch, ParquetObject, parquet_object
 from s3private.reading import read_objects, read_ranges
@@ -141,7 +142,7 @@ def stream_parquet(
     larger; the footers. Raises Refused without pyarrow or for a column that is not there, ReadError naming the file
     that cannot be read, ObjectChanged.
     """
-    return _parquet(s3, objects, columns, filters, schema, workers, memory, extra_args)[1]
+    return InOneProcess(_parquet(s3, objects, columns, filters, schema, workers, memory, extra_args)[1])
 
 
 def _parquet(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import io
 import os
 import signal
 import threading
@@ -28,6 +28,7 @@ from s3private import (
     read_object,
     read_objects,
     stream_object,
+    stream_parquet,
 )
 from s3private.client import wire_of
 from s3private.credentials import refreshing_session
@@ -175,22 +176,21 @@ def test_what_was_begun_is_refused_in_a_child_and_goes_on_in_the_parent(lists: L
     s3 = client(lists, lean=lean)
     expected = list(BEGUN[begun](s3))
     for ends in ("goes on", "closes", "forgets"):
-        under_way = BEGUN[begun](s3)
-        came = [next(under_way)]
+        under_way = [BEGUN[begun](s3)]
+        came = [next(under_way[0])]
 
-        def child(under_way: Iterator[Any] = under_way, ends: str = ends) -> list[Any]:
+        def child(under_way: list[Iterator[Any]] = under_way, ends: str = ends) -> bool:
             if ends == "goes on":
                 # What of a page is there already may come; then it is refused.
                 with pytest.raises(Refused, match="Call it again here, with the same client"):
-                    list(under_way)
-            elif ends == "closes" and hasattr(under_way, "close"):
-                under_way.close()
-            del under_way
-            gc.collect()
-            return list(BEGUN[begun](s3))
+                    list(under_way[0])
+            elif ends == "closes" and hasattr(under_way[0], "close"):
+                under_way[0].close()
+            del under_way[0]
+            return list(BEGUN[begun](s3)) == expected
 
-        assert in_child(child) == expected
-        came += under_way
+        assert in_child(child)
+        came += under_way[0]
         assert came == expected
 
 
@@ -218,6 +218,24 @@ def test_what_a_thread_goes_through_is_refused_in_a_child(lists: Lists) -> None:
         thread.join(60)
 
 
+def test_a_stream_of_tables_is_refused_in_a_child(lists: Lists) -> None:
+    """Its threads are not there, and it would wait for them."""
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    written = io.BytesIO()
+    pq.write_table(pa.table({"n": range(4000)}), written, row_group_size=500)
+    lists.put("b", "t.parquet", written.getvalue())
+    tables = stream_parquet(client(lists), "s3://b/t.parquet", workers=2)
+    rows = next(tables).num_rows
+
+    def goes_on() -> None:
+        with pytest.raises(Refused, match="Call it again here"):
+            next(tables)
+
+    in_child(goes_on)
+    assert rows + sum(table.num_rows for table in tables) == 4000
+
+
 @pytest.mark.parametrize("begun", BEGUN)
 def test_what_was_made_and_not_begun_is_the_childs_own(lists: Lists, begun: str) -> None:
     s3 = client(lists)
@@ -231,39 +249,19 @@ def test_what_was_made_and_not_begun_is_the_childs_own(lists: Lists, begun: str)
 
 def _locks(s3: Any) -> dict[str, Any]:
     session = s3._endpoint.http_session
-    credentials = s3._request_signer._credentials
     pool = next(iter(session._manager.pools._container.values()))
     wire: Any = wire_of(s3)
     return {
         "the wire's": wire._lock,
         "its pools'": session._manager.pools.lock,
         "its pool's": pool.pool.mutex,
-        "its credentials'": credentials._refresh_lock,
     }
 
 
-def _expiring(soon: bool = False) -> Any:
-    calls = iter(range(1000))
-
-    def fetch() -> dict[str, str]:
-        # The first ones are to be refreshed at once.
-        lasts = timedelta(seconds=1) if not next(calls) and soon else timedelta(hours=2)
-        return {
-            "access_key": "AKIAEXAMPLE000000000",
-            "secret_key": "not-a-secret",
-            "token": "token",
-            "expiry_time": (datetime.now(UTC) + lasts).isoformat(),
-        }
-
-    return refreshing_session(fetch, "test", "eu-west-1")
-
-
-@pytest.mark.parametrize("name", ["the wire's", "its pools'", "its pool's", "its credentials'"])
+@pytest.mark.parametrize("name", ["the wire's", "its pools'", "its pool's"])
 def test_a_lock_that_a_thread_held_is_open_in_a_child(lists: Lists, name: str) -> None:
-    s3 = connect(lists.route(), session=_expiring())
-    for key in ("p/001", "p/002"):
-        read_object(s3, f"s3://b/{key}")
-        s3.head_object(Bucket="b", Key=key)
+    s3 = client(lists)
+    s3.head_object(Bucket="b", Key="p/001")
     lock, holds, ends = _locks(s3)[name], threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -277,7 +275,6 @@ def test_a_lock_that_a_thread_held_is_open_in_a_child(lists: Lists, name: str) -
 
     def asks() -> tuple[bytes, int]:
         s3.head_object(Bucket="b", Key="p/001")
-        # As when they run out while the parent's thread fetches new ones.
         return read_object(s3, "s3://b/p/001").body, len(list(list_objects(s3, "s3://b/p/")))
 
     child = fork(asks)

@@ -19,6 +19,7 @@ SUITE = (
     "credentials",
     "download",
     "faults",
+    "forks",
     "guard",
     "listing",
     "notebook_half",
