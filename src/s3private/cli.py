@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from s3private import cli_objects
 from s3private.errors import ConfigError, S3PrivateError
+from s3private.printable import escape_what_cannot_be_shown, plain
 
 if TYPE_CHECKING:
     from s3private.provision.clients import Clients, SecretKeys
@@ -217,12 +218,24 @@ def _verify(arguments: argparse.Namespace) -> int:
     from s3private.verification import verify
 
     seen = verify(arguments.route)
-    print(json.dumps(seen.as_dict(), indent=2) if arguments.output == "json" else seen.as_table())
+    _say(json.dumps(seen.as_dict(), indent=2) if arguments.output == "json" else seen.as_table())
     return 0
+
+
+def _say(result: str) -> None:
+    """On standard output; whoever reads it may have gone away, such as `head`. Raises S3PrivateError."""
+    try:
+        print(plain(result, keep="\n"), flush=True)
+    except BrokenPipeError:
+        cli_objects.nothing_more()
+    except OSError as error:
+        cli_objects.nothing_more()
+        raise S3PrivateError(f"cannot write to standard output: {error.strerror or error}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    escape_what_cannot_be_shown()
     arguments = parser().parse_args(argv)
     try:
         if arguments.verb == "verify":
@@ -230,8 +243,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.verb in cli_objects.VERBS:
             return cli_objects.run(arguments)
         report, path = report_of(arguments)
+        from s3private.provision.render import as_json, as_table
+
+        _say(as_json(report, path) if arguments.output == "json" else as_table(report, path))
     except S3PrivateError as error:
-        print(f"s3private: {error}", file=sys.stderr)
+        print(f"s3private: {plain(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(
@@ -240,12 +256,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return EXIT_INTERRUPTED
     from s3private.provision.engine import Outcome
-    from s3private.provision.render import as_json, as_table
 
-    print(as_json(report, path) if arguments.output == "json" else as_table(report, path))
     if report.outcome is Outcome.PLANNED and getattr(arguments, "exit_code", False):
         return 3
     if report.outcome in (Outcome.SETTLED, Outcome.PLANNED):
         return 0
-    print(f"s3private: {report.message}", file=sys.stderr)
+    print(f"s3private: {plain(report.message)}", file=sys.stderr)
     return {Outcome.REFUSED: 2, Outcome.RUN_AGAIN: 3}.get(report.outcome, 1)

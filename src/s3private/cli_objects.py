@@ -16,10 +16,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from s3private.cli_rows import OUTPUTS, Progress, Rows, counted, nice_size, nice_time, shown
+from s3private.cli_rows import OUTPUTS, Progress, Rows, counted, nice_size, nice_time
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import Refused, S3PrivateError
 from s3private.filters import glob_pattern, has_wildcards
+from s3private.printable import plain, shown
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -89,11 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
         _list(s3, arguments) if arguments.verb == "list" else _read(s3, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        _nothing_more()
+        nothing_more()
     except OSError as error:
         why = error.strerror or error
         if error.filename is None and not (arguments.verb == "read" and arguments.to not in (None, "-")):
-            _nothing_more()
+            nothing_more()
             raise S3PrivateError(f"cannot write to standard output: {why}") from error
         raise S3PrivateError(
             f"cannot write {error.filename or arguments.to}: {why}. Make room, or give a directory that can be written "
@@ -102,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _nothing_more() -> None:
+def nothing_more() -> None:
     """Python flushes standard output once more at its end: into nothing, then."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -196,7 +197,7 @@ def _values(entry: ObjectEntry | ObjectVersion) -> list[Any]:
 def _cells(entry: ObjectEntry | ObjectVersion) -> list[str]:
     if isinstance(entry, ObjectVersion):
         size = "deleted" if entry.is_delete_marker else nice_size(entry.size)
-        return [size, nice_time(entry.last_modified), entry.version_id, shown(entry.key)]
+        return [size, nice_time(entry.last_modified), shown(entry.version_id), shown(entry.key)]
     return [nice_size(entry.size), nice_time(entry.last_modified), shown(entry.key)]
 
 
@@ -338,14 +339,26 @@ def _to_files(
         cells = [nice_size(each.size), each.verified or "-", shown(str(each.path))]
         rows.row([each.uri, str(each.path), each.size, each.etag, each.verified], cells)
 
+    first: S3PrivateError | None = None
+
+    def left_out(uri: str, error: S3PrivateError) -> None:
+        nonlocal first
+        first = first or error
+        progress.end()
+        print(f"s3private: {plain(str(error))}", file=sys.stderr)
+
     bucket, key = split_uri(arguments.uri)
     above = re.split(r"[*?]", key)[0].rpartition("/")[0]
     prefix = f"s3://{bucket}/{above}/" if above else f"s3://{bucket}/"
     try:
         to = Path(arguments.to)
-        done = download_prefix(s3, prefix, to, entries=found, extra_args=payer, on_file=written, on_bytes=came)
+        done = download_prefix(
+            s3, prefix, to, entries=found, extra_args=payer, on_file=written, on_bytes=came, on_error=left_out
+        )
     finally:
         progress.end()
     there = f", {done.skipped:,} there already" if done.skipped else ""
     said = f"{counted(done.files, 'file')}, {nice_size(done.size)}{there}"
     rows.totals({"count": done.files, "bytes": done.size, "skipped": done.skipped}, said)
+    if first is not None:
+        raise type(first)(f"{counted(done.left_out, 'object')} left out, and all others are there")

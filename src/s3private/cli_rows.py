@@ -32,11 +32,6 @@ def nice_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def shown(name: str) -> str:
-    """A key on one line of a terminal: what cannot be printed is escaped, as in JSON."""
-    return name if name.isprintable() else json.dumps(name)[1:-1]
-
-
 class Rows:
     """Prints rows of `columns` one by one; `totals` end them. A table's cells are given to `row` ready to be shown."""
 

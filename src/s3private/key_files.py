@@ -41,7 +41,9 @@ def file_below(root: Path, name: str, uri: str) -> Path:
 
 
 def cannot_be_a_file(uri: str, root: Path, reason: str) -> Refused:
-    return Refused(f"{uri!r} cannot be a file under {root}: {reason}; download it by itself under another name")
+    return Refused(
+        f"{uri!r} cannot be a file under {root}: {reason}; leave it out, or download it by itself under another name"
+    )
 
 
 def as_refused(error: OSError, uri: str, root: Path) -> Refused | None:
@@ -80,8 +82,13 @@ class KeyFiles:
         self._tried = False
 
     def file(self, entry: ObjectEntry) -> Path:
-        """Raises Refused; OSError where `root` cannot be written to."""
+        """Raises Refused."""
         file = file_below(self._root, entry.key[self._cut :], entry.uri)
+        self.tell_apart(entry)
+        return file
+
+    def tell_apart(self, entry: ObjectEntry) -> None:
+        """Raises Refused where another key has its file, or one that would be above it."""
         while self._above and not entry.key.startswith(self._above[-1]):
             self._above.pop()
         for above in self._above:
@@ -89,7 +96,6 @@ class KeyFiles:
                 raise cannot_be_a_file(entry.uri, self._root, f"{above!r} is an object, and its file no directory")
         self._refuse_second(entry)
         self._above.append(entry.key)
-        return file
 
     def _refuse_second(self, entry: ObjectEntry) -> None:
         if not self._tried:

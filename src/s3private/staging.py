@@ -97,6 +97,9 @@ def staged(target: Path, *, sequential: tuple[str, ...], refuse: bool) -> Iterat
     Raises OSError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        # Before anything is asked for: it would fail at the end.
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     # A link may lead to such a place.
     real = Path(os.path.realpath(target.parent)) / target.name
     unfit = str(target.absolute()).startswith(sequential) or str(real).startswith(sequential)

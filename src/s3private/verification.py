@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from s3private.authorities import tls_context
 from s3private.client import connect, verify_of
 from s3private.errors import NotYet, PlatformError, ReadError
+from s3private.printable import plain
 from s3private.route import Route
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Verified:
             f"resolves to  {', '.join(self.peer.resolved)}",
             f"connected    {self.peer.address} ({self.peer.protocol})",
             f"certificate  {self.peer.names[0]} and {len(self.peer.names) - 1} names more",
-            *(f"listed       s3://{seen.bucket}/{seen.key or ' (empty)'}" for seen in self.buckets),
+            *(f"listed       s3://{seen.bucket}/{plain(seen.key or ' (empty)')}" for seen in self.buckets),
             *(f"proves       {line}" for line in self.proves),
             *(f"proves not   {line}" for line in self.proves_not),
         ]

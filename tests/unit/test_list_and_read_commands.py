@@ -20,7 +20,8 @@ from origin.lists import Lists
 from origin.server import crc32
 from s3private.cli import main, parser
 from s3private.cli_objects import moment, size
-from s3private.cli_rows import nice_size, shown
+from s3private.cli_rows import nice_size
+from s3private.printable import shown
 from unit.bucket import Bucket
 
 BODIES = {

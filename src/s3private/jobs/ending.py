@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from s3private.errors import S3PrivateError
+from s3private.printable import escape_what_cannot_be_shown, plain
 
 
 class JobFailed(Exception):
@@ -40,13 +41,19 @@ def run_job(job: Callable[[argparse.Namespace], Ending], parameters: Parameters,
     """Run a job and print its ending. Raises JobFailed."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    escape_what_cannot_be_shown()
     try:
         ending = job(parameters.parse_args(argv))
     except (S3PrivateError, BotoCoreError, ClientError, OSError) as error:
-        reason = str(error)
+        reason = plain(str(error))
         ending = Ending(table=f"{parameters.prog}: {reason}", result={"outcome": "failed"}, reason=reason)
     wheel = version("s3private")
     result = {"job": parameters.prog, **ending.result, "message": ending.reason, "wheel": wheel}
-    print(ending.table, json.dumps(result, ensure_ascii=False), f"s3private {wheel}", sep="\n\n", flush=True)
+    print(_only_a_table(ending.table), json.dumps(result), f"s3private {wheel}", sep="\n\n", flush=True)
     if ending.reason:
         raise JobFailed(ending.reason)
+
+
+def _only_a_table(text: str) -> str:
+    """The line of JSON is the only one that begins as one: a key may look like it."""
+    return "\n".join(line.replace("{", "\\u007b", 1) if line.lstrip()[:1] == "{" else line for line in text.split("\n"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3private.downloading import SMALL, download
@@ -16,7 +18,10 @@ from s3private.jobs.ending import Ending, run_job
 from s3private.jobs.place import in_volume
 from s3private.jobs.rows import write_rows, write_table
 from s3private.jobs.selection import select, selecting
+from s3private.key_files import KeyFiles, as_refused, file_below
+from s3private.printable import plain
 from s3private.reading import read_objects
+from s3private.whole_file import write_bytes_whole
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -35,27 +40,63 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _read(arguments: argparse.Namespace) -> Ending:
     s3, chosen = select(arguments)
     directory = in_volume(arguments.volume, arguments.output)
-    rows = write_rows(directory / _MANIFEST, _written(s3, chosen, directory))
+    left_out: list[Refused] = []
+    rows = write_rows(directory / _MANIFEST, _written(s3, chosen, directory, left_out))
     if arguments.table:
         write_table(arguments.table, rows, _SCHEMA)
     said = f"{rows.as_table(_SHOWN)}\n\n{rows.count} objects, {rows.size} bytes, into {directory}"
-    result = {"outcome": "read", "objects": rows.count, "bytes": rows.size}
-    return Ending(table=said, result={**result, "output": str(directory), "table": arguments.table})
+    result = {"outcome": "read", "objects": rows.count, "bytes": rows.size, "left_out": len(left_out)}
+    reason = ""
+    if left_out:
+        result["outcome"] = "failed"
+        reason = f"left out {len(left_out)} of the objects, and read all others: {plain(str(left_out[0]))}"
+    return Ending(table=said, result={**result, "output": str(directory), "table": arguments.table}, reason=reason)
 
 
-def _written(s3: S3Client, chosen: Iterator[ObjectEntry], directory: Path) -> Iterator[dict[str, Any]]:
-    """Small objects many at once, large ones each in parts; so many at a time, however many there are."""
+def _written(
+    s3: S3Client, chosen: Iterator[ObjectEntry], directory: Path, left_out: list[Refused]
+) -> Iterator[dict[str, Any]]:
+    """Small objects many at once, large ones each in parts; so many at a time, however many there are.
+
+    left_out: gets what is wrong with each object that cannot be a file.
+    """
+    names = KeyFiles(directory)
     while entries := list(islice(chosen, _AT_A_TIME)):
-        # A key that ends in a slash marks a folder, and has no bytes.
-        files = {e.key: file_of(directory, e) for e in entries if e.size or not e.key.endswith("/")}
-        here = [entry for entry in entries if entry.key in files]
-        for read in read_objects(s3, [entry for entry in here if entry.size <= SMALL]):
-            files[read.key].parent.mkdir(parents=True, exist_ok=True)
-            files[read.key].write_bytes(read.body)
-        for entry in here:
-            if entry.size > SMALL:
-                download(s3, entry, files[entry.key])
-        yield from (_row(entry, files[entry.key]) for entry in here)
+        files: dict[str, tuple[ObjectEntry, Path]] = {}
+        for entry in entries:
+            # An empty object whose key ends in a slash marks a folder.
+            if entry.size or not entry.key.endswith("/"):
+                try:
+                    files[entry.key] = entry, file_of(directory, entry)
+                    names.tell_apart(entry)
+                except Refused as error:
+                    files.pop(entry.key, None)
+                    left_out.append(error)
+        for entry, file, why in _unwritten(s3, list(files.values())):
+            if (refused := as_refused(why, entry.uri, file.parent)) is None:
+                raise why
+            left_out.append(refused)
+            del files[entry.key]
+        yield from (_row(entry, file) for entry, file in files.values())
+
+
+def _unwritten(s3: S3Client, files: list[tuple[ObjectEntry, Path]]) -> Iterator[tuple[ObjectEntry, Path, OSError]]:
+    """Write them; those that could not be, and why."""
+    small = {entry.key: (entry, file) for entry, file in files if entry.size <= SMALL}
+    for read in read_objects(s3, [entry for entry, _ in small.values()]):
+        try:
+            write_bytes_whole(small[read.key][1], read.body)
+        except OSError as error:
+            yield (*small[read.key], error)
+    for entry, file in files:
+        if entry.size > SMALL:
+            try:
+                if file.is_dir():
+                    # Into which it would go under its own name.
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+                download(s3, entry, file)
+            except OSError as error:
+                yield entry, file, error
 
 
 def _row(entry: ObjectEntry, file: Path) -> dict[str, Any]:
@@ -66,8 +107,5 @@ def _row(entry: ObjectEntry, file: Path) -> dict[str, Any]:
 
 
 def file_of(directory: Path, entry: ObjectEntry) -> Path:
-    """A key is any text to S3: one that would leave the folder, or that no file can have, is refused."""
-    parts = PurePosixPath(entry.key).parts
-    if not parts or ".." in parts or entry.key.startswith("/") or entry.key.endswith("/") or "//" in entry.key:
-        raise Refused(f"{entry.uri}: cannot be a file under {directory}; leave it out by prefix or glob")
-    return directory.joinpath(entry.bucket, *parts)
+    """In a folder of the bucket's name. Raises Refused."""
+    return file_below(file_below(directory, entry.bucket, entry.uri), entry.key, entry.uri)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from s3private.errors import ReadError
+from s3private.printable import shown
+from s3private.whole_file import writing_whole
 
 SHOWN_ROWS = 100
 """Rows that are printed; all of them are in the file."""
@@ -25,7 +27,7 @@ class Rows:
 
     def as_table(self, columns: dict[str, str]) -> str:
         """The first rows under a header, and how many more there are. columns: heading -> key of the row."""
-        cells = [list(columns), *([str(row[key]) for key in columns.values()] for row in self.first)]
+        cells = [list(columns), *([shown(str(row[key])) for key in columns.values()] for row in self.first)]
         widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
         lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells]
         if self.count > len(self.first):
@@ -36,23 +38,18 @@ class Rows:
 def write_rows(file: Path, rows: Iterable[dict[str, Any]]) -> Rows:
     """One JSON object a line, written from front to back, which is all that a volume allows. Raises OSError.
 
-    The file is replaced when the last row is there; where one fails, what was there before stays.
+    The file is replaced when the last row is there, by the rows of one run alone, however many write it at once; where
+    one fails, what was there before stays.
     Memory: one row, and the first SHOWN_ROWS. https://docs.databricks.com/aws/en/files/files-recommendations
     """
     written = Rows(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8") as out:
-            for row in rows:
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
-                written.count += 1
-                written.size += row["size"]
-                if written.count <= SHOWN_ROWS:
-                    written.first.append(row)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with writing_whole(file) as out:
+        for row in rows:
+            out.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
+            written.count += 1
+            written.size += row["size"]
+            if written.count <= SHOWN_ROWS:
+                written.first.append(row)
     return written
 
 

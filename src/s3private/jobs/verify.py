@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from s3private.errors import NotYet
 from s3private.jobs.ending import Ending, Parameters, run_job
 from s3private.jobs.place import in_volume, route_of_path_file
+from s3private.printable import plain
 from s3private.verification import verify
 
 _PAUSE_SECONDS = 15.0
@@ -37,7 +38,7 @@ def _verify(arguments: argparse.Namespace) -> Ending:
         except NotYet as error:
             if time.monotonic() + _PAUSE_SECONDS > until:
                 raise
-            print(f"verify: not yet: {error}", flush=True)
+            print(f"verify: not yet: {plain(str(error))}", flush=True)
             time.sleep(_PAUSE_SECONDS)
         else:
             return Ending(table=seen.as_table(), result={"outcome": "verified", **seen.as_dict()})

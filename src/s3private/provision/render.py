@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from s3private.printable import plain
 from s3private.provision.engine import Action, Change, Outcome, Report
 
 _MARKS = {
@@ -40,7 +41,7 @@ def as_table(report: Report, path: str) -> str:
     rows = [("", "STEP", "ACTION", "ID", "WHY")]
     rows += [(_MARKS[c.action], c.step, c.action.value, _short(c.id), _why(c)) for c in report.changes]
     lines = _columns(rows)
-    lines += [f"note: {note}" for note in report.notes]
+    lines += [f"note: {plain(note)}" for note in report.notes]
     lines.append("")
     lines.append(_closing(report, path))
     return "\n".join(lines)
@@ -56,6 +57,7 @@ def _why(change: Change) -> str:
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    rows = [tuple(map(plain, row)) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = []
     for row in rows:
