@@ -86,8 +86,7 @@ class _Module:
         return f"{self.file}:{each.line}: {flat} -> {' '.join(each.after.split())}"
 
     def why_equal(self, each: Mutant) -> str | None:
-        flat, after = " ".join(each.before.split()), " ".join(each.after.split())
-        return self.equal.get(f"{flat} -> {after}")
+        return self.equal.get(each.named(self.source))
 
 
 def _run(module: _Module, trees: list[Path], every: int) -> Iterator[tuple[Mutant, str]]:

@@ -47,6 +47,11 @@ class Mutant:
     before: str
     after: str
 
+    def named(self, source: bytes) -> str:
+        """By its line's text, which stays when lines above it come and go."""
+        flat = [" ".join(text.split()) for text in (self.before, self.after)]
+        return f"{source.splitlines()[self.line - 1].decode().strip()} | {flat[0]} -> {flat[1]}"
+
     def applied(self, source: bytes) -> bytes:
         return source[: self.start] + self.after.encode() + source[self.end :]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import tomllib
 from pathlib import Path
 
@@ -42,5 +41,5 @@ def test_every_module_that_is_named_and_its_tests_are_there_and_no_reason_is_of_
     for name, concern in tomllib.loads((ROOT / "tests/mutation/concerns.toml").read_text()).items():
         source = (ROOT / f"src/s3private/{name}.py").read_bytes()
         assert all((ROOT / test.partition("::")[0]).exists() for test in concern["tests"]), name
-        there = {re.sub(r"\s+", " ", f"{each.before} -> {each.after}") for each in mutants(source)}
+        there = {each.named(source) for each in mutants(source)}
         assert set(concern.get("equal", {})) <= there, name
