@@ -84,7 +84,16 @@ def test_chunks_are_put_together_however_they_are_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"x\r\n", b"-1\r\na\r\n", b"1\r\nab\r\n", b"0\r\n\r\nmore", b"0\r\nTrailer: x\r\n\r\n", b"1;" + b"x" * 2000]
+    "raw",
+    [
+        b"x\r\n",
+        b"\r\n",
+        b"-1\r\na\r\n",
+        b"1\r\nab\r\n",
+        b"0\r\n\r\nmore",
+        b"0\r\nTrailer: x\r\n\r\n",
+        b"1;" + b"x" * 2000,
+    ],
 )
 def test_what_are_no_chunks_is_not_understood(raw: bytes) -> None:
     with pytest.raises(BadAnswer):
