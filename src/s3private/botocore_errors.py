@@ -5,6 +5,7 @@ botocore's error stays the `__cause__`, for those who want its code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,15 @@ from s3private.errors import ObjectChanged, ReadError, Refused, RouteError, S3Pr
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+
+_REDIRECTS = (
+    "AuthorizationHeaderMalformed",
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "IllegalLocationConstraintException",
+)
+_HOST = re.compile(r"https?://")
 
 
 @contextmanager
@@ -52,6 +62,22 @@ def our_error(s3: S3Client, uri: str, error: Exception) -> S3PrivateError:
     return ReadError(f"{uri}: {said}")
 
 
+def _elsewhere(response: Any) -> tuple[str, str]:
+    """Region and host that a redirect names, in its header fields or in its body; each empty where it does not."""
+    said, told = response.get("Error", {}), response.get("ResponseMetadata", {})
+    fields = told.get("HTTPHeaders", {})
+    if told.get("HTTPStatusCode") not in (301, 302, 303, 307, 308) and said.get("Code") not in _REDIRECTS:
+        return "", ""
+    region = fields.get("x-amz-bucket-region") or said.get("Region") or ""
+    place = said.get("Endpoint") or _HOST.sub("", fields.get("location", "")).partition("/")[0]
+    return _shown(region), _shown(place)
+
+
+def _shown(name: Any) -> str:
+    """What came from outside, as a name in one line."""
+    return ascii(str(name))[1:-1][:200]
+
+
 def _refusal(s3: S3Client, uri: str, error: Any) -> ReadError:
     said = error.response.get("Error", {})
     code = said.get("Code")
@@ -59,6 +85,13 @@ def _refusal(s3: S3Client, uri: str, error: Any) -> ReadError:
         return ObjectChanged(f"{uri}: replaced since it was listed, or while it was read; list or read it again")
     words = f"{uri}: {code}: {said.get('Message')}"
     route, bucket = route_of(s3), split_uri(uri)[0]
+    region, host = _elsewhere(error.response)
+    if host or (region and region != route.region):
+        words += (
+            f". S3 says that {bucket} is elsewhere: {' at '.join(filter(None, (region and f'in {region}', host)))}. "
+            f"The path {route.path} is to {route.host} in {route.region} and goes nowhere else: read {bucket} over a "
+            "path of its region"
+        )
     if code in ("AccessDenied", "403") and bucket not in route.buckets:
         # The endpoint's policy names buckets, and S3 does not always say that it was the policy.
         words += (

@@ -7,13 +7,15 @@ ignored, and `explain(s3)` says so. TLS is always verified (`AWS_CA_BUNDLE` is r
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from s3private.authorities import IGNORED as authority_variables
 from s3private.authorities import authorities
-from s3private.credentials import base_session, role_session
+from s3private.credentials import base_session, keys_come_from, role_session
 from s3private.errors import RouteError
 from s3private.forked_clients import renew
 from s3private.forks import renewed_in_child
@@ -30,7 +32,17 @@ ROUTES_VARIABLE = "S3PRIVATE_ROUTES"
 
 CONNECTIONS = 64
 
-_IGNORED = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+_IGNORED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"AWS_(ENDPOINT_URL|USE|S3)\w*",
+        r"(HTTPS?|ALL)_PROXY|(https?|all)_proxy",
+        r"AWS_CSM_\w+",
+        "|".join(authority_variables),
+    )
+)
+"""Families of variables that would move another client's requests, or tell of them."""
+_OBEYED_BY_STS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,25 +185,45 @@ def recipe(s3: S3Client) -> Recipe:
 
 
 def explain(s3: S3Client) -> str:
-    """Where `s3` goes, who signs, and what of the environment it ignores: one fact per line, no secret.
+    """Every host that `s3` talks to or may ask for keys, and why; who signs; what of the environment it ignores: one
+    fact per line, no secret.
 
     Raises RouteError for a client that `connect` did not make.
     """
     known = _known(s3)
     route = known.route
     credentials = known.session.get_credentials()
-    ignored = [name for name in _IGNORED if os.environ.get(name)]
+    signs = credentials.method if credentials else "none found: nothing can be signed"
+    own = ", a name of this machine: nothing leaves it" if route.on_this_machine else ""
     lines = [
         f"path            {route.path}",
-        f"host            {route.host}, and no other",
+        f"host            {route.host}, and no other{own}",
         f"region          {route.region} (signed for)",
         f"vpc endpoint    {route.vpc_endpoint_id} (what aws:SourceVpce is to S3)",
         f"buckets         {', '.join(route.buckets)}",
-        f"credentials     {credentials.method if credentials else 'none found: nothing can be signed'}",
+        f"credentials     {signs}",
+    ]
+    if known.sts is not None:
+        lines.append(f"role            {known.sts} (STS, asked for the role's keys; not on the private path)")
+    lines += [f"keys            {where}" for where in keys_come_from(known.base)]
+    lines += [
+        f"certificates    {'the authorities that come with boto3' if known.verify is True else known.verify}",
         f"own GETs        {'on' if known.wire else 'off: everything goes through boto3'}",
-        f"ignored         {', '.join(ignored) or 'nothing was set'}",
+        f"ignored         {', '.join(_ignored(known)) or 'nothing was set'}",
     ]
     return "\n".join(lines)
+
+
+def _ignored(known: _Connected) -> list[str]:
+    """Settings that would move another client's requests, as they are written; empty ones are none."""
+    inner: Any = known.base._session
+    settings = inner.get_scoped_config()
+    profile = [name for name in ("endpoint_url", "services", "s3") if settings.get(name)]
+    there = sorted(name for name, value in os.environ.items() if value)
+    names = [name for family in _IGNORED for name in there if family.fullmatch(name)]
+    if known.sts is not None:
+        names = [f"{name} (but for STS)" if name in _OBEYED_BY_STS else name for name in names]
+    return [*names, *(f"{name} in the AWS profile" for name in profile)]
 
 
 def refuse_other_clients(s3: S3Client) -> None:

@@ -234,6 +234,33 @@ def sts_endpoint(base: boto3.Session, region: str) -> str:
     return origin.url
 
 
+def keys_come_from(session: boto3.Session) -> list[str]:
+    """Of the credentials that boto3 found for `session`: whom they are asked of, now and when they run out; one fact
+    each, none where nobody is asked.
+    https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
+    """
+    credentials: Any = session.get_credentials()
+    inner: Any = session._session
+    settings = inner.get_scoped_config()
+    method = credentials.method if credentials is not None else ""
+    if method == "iam-role":
+        host = inner.get_config_variable("ec2_metadata_service_endpoint") or "169.254.169.254"
+        return [f"{host} (this instance's metadata)"]
+    if method == "container-role":
+        host = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI") or "169.254.170.2"
+        return [f"{host} (this container's credentials)"]
+    if method == "sso":
+        region = settings.get("sso_region") or "<region>"
+        return [f"portal.sso.{region}.amazonaws.com and oidc.{region}.amazonaws.com (IAM Identity Center)"]
+    if method.startswith("assume-role"):
+        return [f"STS, for {settings.get('role_arn') or os.environ.get('AWS_ROLE_ARN')} (boto3's own; as it is set up)"]
+    if method == "custom-process":
+        return [f"whoever {settings.get('credential_process')!r} asks (a program of the AWS profile)"]
+    if method in ("", "env", "explicit", "shared-credentials-file", "config-file", "boto-config"):
+        return []
+    return [f"where {method} is from (asked by its provider, and not by this client)"]
+
+
 def dbutils() -> Any | None:
     """A notebook's own `dbutils`; for a wheel's entry point in a job, the one made from its Spark session. None
     elsewhere, in a UDF too: a worker has no session of its own."""

@@ -28,6 +28,7 @@ from urllib3 import PoolManager
 from s3private.authorities import tls_context
 from s3private.buckets import refuse_elsewhere
 from s3private.errors import OutsideRoute, RouteError
+from s3private.redaction import redact_answer, redact_logs
 from s3private.signing import refuse_unsendable
 from s3private.sockets import keep_alive_options, without_stale
 
@@ -169,7 +170,7 @@ def _pool(origin: Origin, idle_timeout: float) -> Any:
 
 
 def guard(client: Any, http_session: OneHost, session: boto3.Session) -> None:
-    """From now on `client`, of botocore, sends through `http_session`, and tells nobody else.
+    """From now on `client`, of botocore, sends through `http_session` and tells nobody else; logs get no keys.
 
     Raises RouteError where this botocore sends in another way than is known here: then nothing is guarded.
     """
@@ -180,6 +181,7 @@ def guard(client: Any, http_session: OneHost, session: boto3.Session) -> None:
             "s3private is tried with"
         )
     assert endpoint is not None
+    redact_logs()
     endpoint.http_session = http_session
     _untold(client, session)
 
@@ -204,6 +206,7 @@ def guard_s3(s3: Any, origin: Origin) -> None:
     # No handler gets a request that was signed for elsewhere. What they change is looked at behind them.
     s3.meta.events.register_first("before-send.s3", request)
     s3.meta.events.register_first("needs-retry.s3", response)
+    s3.meta.events.register_first("after-call.s3", redact_answer)
     kind = type(s3)
     own: dict[str, Any] = {name: _classic(getattr(kind, name)) for name in _TRANSFERS if hasattr(kind, name)}
     own |= {name: _here(getattr(kind, name), origin) for name in _PRESIGNED if hasattr(kind, name)}

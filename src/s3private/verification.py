@@ -7,6 +7,7 @@ certificate it showed, and one key of each bucket.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import ssl
@@ -14,8 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from s3private.authorities import tls_context
-from s3private.client import connect, verify_of
-from s3private.errors import NotYet, PlatformError, ReadError
+from s3private.botocore_errors import as_ours
+from s3private.client import connect, route_of, verify_of
+from s3private.errors import NotYet, PlatformError
 from s3private.printable import plain
 from s3private.route import Route
 
@@ -38,6 +40,11 @@ class Peer:
     names: tuple[str, ...]
     protocol: str
 
+    @property
+    def public(self) -> tuple[str, ...]:
+        """Those of the addresses that are of the internet's: no private path leads there."""
+        return tuple(dict.fromkeys(each for each in (*self.resolved, self.address) if _public(each)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class BucketSeen:
@@ -59,18 +66,25 @@ class Verified:
     @property
     def proves(self) -> tuple[str, ...]:
         return (
-            f"{self.route.host} is reached from here, and is S3: its certificate is verified for that name",
+            f"{self.route.host} is reached from here, and its certificate is verified for that name",
             "the listings went to that host only: this client refuses every other before it sends",
-            f"S3 let these credentials list through {self.route.vpc_endpoint_id}",
+            "S3 let these credentials list",
         )
 
     @property
     def proves_not(self) -> tuple[str, ...]:
         ids = ", ".join(seen.request_id for seen in self.buckets)
+        public = ", ".join(self.peer.public)
+        loud = (
+            f"THAT THIS IS THE PRIVATE PATH: {public} is a public address. Look at the private endpoint rule, the "
+            "workspace's NCC and the DNS of this compute"
+        )
         return (
+            *((loud,) if public else ()),
+            f"that S3 saw {self.route.vpc_endpoint_id}: no answer says so. CloudTrail's data events for request {ids} "
+            "name the vpcEndpointId; and where the bucket policy denies all others, a listing shows it",
             "that other clients on this compute go this way: boto3 without a Route does not",
             "that the buckets are closed to other ways: only a deny on aws:SourceVpce in the bucket policy does that",
-            f"what S3 recorded: CloudTrail's data events for request {ids} name the vpcEndpointId",
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,7 +93,7 @@ class Verified:
             "path": self.route.path,
             "host": self.route.host,
             "vpc_endpoint_id": self.route.vpc_endpoint_id,
-            "peer": asdict(self.peer),
+            "peer": {**asdict(self.peer), "public": list(self.peer.public)},
             "buckets": [asdict(seen) for seen in self.buckets],
             "proves": list(self.proves),
             "proves_not": list(self.proves_not),
@@ -87,17 +101,24 @@ class Verified:
 
     def as_table(self) -> str:
         """Lines for people."""
+        names = self.peer.names
         lines = [
+            *(f"NOT PRIVATE  {address} is a public address" for address in self.peer.public),
             f"path         {self.route.path}",
             f"host         {self.route.host}",
             f"resolves to  {', '.join(self.peer.resolved)}",
             f"connected    {self.peer.address} ({self.peer.protocol})",
-            f"certificate  {self.peer.names[0]} and {len(self.peer.names) - 1} names more",
+            f"certificate  {plain(names[0]) if names else 'no name'} and {max(0, len(names) - 1)} names more",
             *(f"listed       s3://{seen.bucket}/{plain(seen.key or ' (empty)')}" for seen in self.buckets),
             *(f"proves       {line}" for line in self.proves),
             *(f"proves not   {line}" for line in self.proves_not),
         ]
         return "\n".join(lines)
+
+
+def _public(address: str) -> bool:
+    """Shared address space, 100.64.0.0/10, is nobody's on the internet either. https://www.rfc-editor.org/rfc/rfc6598"""
+    return ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
 def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | None = None) -> Verified:
@@ -108,20 +129,13 @@ def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | No
     minutes to reach serverless); PlatformError where what answers is not S3; ReadError where S3 refuses a listing.
     https://docs.databricks.com/aws/en/security/network/serverless-network-security/pl-to-internal-network
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    chosen = route if isinstance(route, Route) else Route.load(route)
-    s3 = connect(chosen, session=session)
+    s3 = connect(route, session=session)
+    chosen = route_of(s3)
     peer = _peer(chosen, verify_of(s3))
     buckets = []
     for bucket in chosen.buckets:
-        try:
+        with as_ours(s3, f"s3://{bucket}/"):
             answer = s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
-        except ClientError as error:
-            said = error.response.get("Error", {})
-            raise ReadError(f"s3://{bucket}/: {said.get('Code')}: {said.get('Message')}") from error
-        except BotoCoreError as error:
-            raise ReadError(f"s3://{bucket}/: {error}") from error
         first = answer.get("Contents", [])[:1]
         request_id = answer["ResponseMetadata"].get("RequestId", "")
         buckets.append(BucketSeen(bucket=bucket, key=first[0]["Key"] if first else None, request_id=request_id))
@@ -151,6 +165,6 @@ def _peer(route: Route, verified_by: bool | str) -> Peer:
         raise PlatformError(f"{route.host}: what answers is not S3's endpoint: {error.verify_message}") from error
     except OSError as error:
         raise NotYet(f"{route.host} does not answer here: {error}. {later}") from error
-    names = tuple(name for kind, name in certificate.get("subjectAltName", ()) if kind == "DNS")
+    names = tuple(name for _, name in certificate.get("subjectAltName", ()))
     resolved = tuple(dict.fromkeys(str(place[4][0]) for place in found))
     return Peer(resolved=resolved, address=address, names=names, protocol=protocol)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import socket
 import ssl
 import threading
@@ -27,9 +28,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from origin.authority import Authority
 from origin.server import Origin
-from s3private import OutsideRoute, RouteError, connect, list_objects, read_object
+from s3private import OutsideRoute, ReadError, Route, RouteError, connect, explain, list_objects, read_object
 from s3private.guard import Origin as OneOrigin
-from s3private.verification import verify
+from s3private.verification import BucketSeen, Peer, Verified, verify
 
 
 @pytest.fixture(autouse=True)
@@ -551,3 +552,113 @@ def test_an_origin_is_a_host_by_https_or_this_machine(url: str) -> None:
 )
 def test_what_is_no_origin_is_none(url: str) -> None:
     assert OneOrigin.parse(url, "STS") is None
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 307])
+@pytest.mark.parametrize("body", [True, False], ids=["with a body", "without"])
+def test_a_redirects_error_names_region_and_host(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, status: int, body: bool
+) -> None:
+    host = "b.s3.us-east-1.amazonaws.com"
+    text = f"<Error><Code>PermanentRedirect</Code><Message>m</Message><Endpoint>{host}</Endpoint></Error>".encode()
+    fields = {"x-amz-bucket-region": "us-east-1", "content-type": "application/xml"}
+    if not body:
+        fields["location"] = f"https://{host}/k"
+    monkeypatch.setattr(origin, "_content", lambda request: (status, fields, text if body else b""))
+    s3 = connect(origin.route())
+    uses: list[Callable[[], object]] = [
+        lambda: read_object(s3, "s3://b/k"),
+        lambda: list(list_objects(s3, "s3://b/")),
+        lambda: verify(origin.route()),
+    ]
+    for use in uses:
+        with pytest.raises(
+            ReadError,
+            match=r"S3 says that b is elsewhere: in us-east-1 at b\.s3\.us-east-1\.amazonaws\.com\. The path demo is "
+            r"to localhost in eu-west-1 and goes nowhere else",
+        ):
+            use()
+
+
+ROLE = "arn:aws:iam::222222222222:role/reader"
+
+
+def test_explain_names_every_host_and_every_setting_that_is_not_obeyed(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ignored = {
+        "AWS_ENDPOINT_URL": "https://sts.example",
+        "AWS_ENDPOINT_URL_S3": "http://evil.example",
+        "AWS_USE_FIPS_ENDPOINT": "true",
+        "HTTPS_PROXY": "http://evil.example",
+        "http_proxy": "http://evil.example",
+        "AWS_CSM_HOST": "evil.example",
+        "SSLKEYLOGFILE": str(tmp_path / "keys"),
+    }
+    for name in list(os.environ):
+        if name.startswith(("SSL", "CURL")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name, value in ignored.items():
+        monkeypatch.setenv(name, value)
+    with profile(monkeypatch, tmp_path, "endpoint_url = http://evil.example\ns3 =\n  use_dualstack_endpoint = true"):
+        session = boto3.Session()
+        plain = explain(connect(origin.route(), session=session))
+        asked = explain(connect(origin.route(), session=session, role_arn=ROLE))
+    assert f"certificates    {origin.authority.file}" in plain
+    assert "host            localhost, and no other, a name of this machine: nothing leaves it" in plain
+    assert "STS" not in plain
+    profiles = ", endpoint_url in the AWS profile, s3 in the AWS profile"
+    assert f"ignored         {', '.join(ignored)}{profiles}" in plain
+    assert "role            https://sts.example (STS, asked for the role's keys; not on the private path)" in asked
+    assert "AWS_ENDPOINT_URL (but for STS), AWS_ENDPOINT_URL_S3, " in asked
+    assert "not-a-secret" not in plain + asked
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("iam-role", "169.254.169.254 (this instance's metadata)"),
+        ("container-role", "169.254.170.2 (this container's credentials)"),
+        ("sso", "portal.sso."),
+        ("assume-role-with-web-identity", "STS, for "),
+        ("custom-process", "a program of the AWS profile"),
+        ("what a later boto3 has", "where what a later boto3 has is from"),
+    ],
+)
+def test_explain_says_whom_boto3_asks_for_keys(origin: Origin, method: str, said: str) -> None:
+    session: Any = boto3.Session()
+    session.get_credentials().method = method
+    (line,) = [line for line in explain(connect(origin.route(), session=session)).splitlines() if line[:4] == "keys"]
+    assert said in line
+
+
+def seen(route: Route, *addresses: str) -> Verified:
+    peer = Peer(resolved=addresses, address=addresses[0], names=(), protocol="TLSv1.3")
+    return Verified(route=route, peer=peer, buckets=(BucketSeen(bucket="b", key=None, request_id="R1"),))
+
+
+def test_verify_says_loudly_that_a_public_address_is_not_the_path(origin: Origin) -> None:
+    public = seen(origin.route(), "10.0.0.5", "52.218.1.2", "2600:1fa0::1")
+    assert public.peer.public == ("52.218.1.2", "2600:1fa0::1")
+    lines = public.as_table().splitlines()
+    assert lines[:2] == [f"NOT PRIVATE  {each} is a public address" for each in public.peer.public]
+    assert public.proves_not[0].startswith(
+        "THAT THIS IS THE PRIVATE PATH: 52.218.1.2, 2600:1fa0::1 is a public address"
+    )
+    assert public.as_dict()["peer"]["public"] == ["52.218.1.2", "2600:1fa0::1"]
+    inside = ("10.0.0.5", "172.31.1.1", "192.168.1.1", "100.64.0.1", "127.0.0.1", "fd00::1", "fe80::1%3")
+    private = seen(origin.route(), *inside)
+    assert private.peer.public == ()
+    assert "PRIVATE" not in private.as_table()
+
+
+def test_verify_claims_no_endpoint_that_it_has_not_seen(origin: Origin) -> None:
+    origin.put("b", "k", b"body")
+    for each in (seen(origin.route(), "10.0.0.5"), verify(origin.route())):
+        assert "vpce-1" not in " ".join(each.proves)
+        (line,) = [line for line in each.proves_not if "vpce-1" in line]
+        assert "CloudTrail" in line
+        assert each.buckets[0].request_id in line

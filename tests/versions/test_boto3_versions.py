@@ -26,6 +26,7 @@ SUITE = (
     "opening",
     "reading",
     "route",
+    "secrets",
     "signing",
     "what_is_said",
     "wire",

@@ -30,6 +30,7 @@ from s3private.authorities import authorities
 from s3private.credentials import assumed_role_session, refreshing_session, refused_credential, vended_on_compute
 from s3private.errors import ConfigError, PlatformError, RouteError
 from s3private.provision.config import ACCOUNT_HOST, PathConfig
+from s3private.redaction import redact_logs
 
 if TYPE_CHECKING:
     from types_boto3_ec2 import EC2Client
@@ -94,6 +95,7 @@ class Clients:
         self._config = config
         self._secret_keys = secret_keys
         self._waits = _SpokenWaits(say)
+        redact_logs()
 
     @cached_property
     def ec2(self) -> EC2Client:
