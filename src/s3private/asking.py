@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from s3private.botocore_errors import as_ours
 from s3private.buckets import refuse_elsewhere
 from s3private.checksums import ASK
+from s3private.client import counters_of
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, ReadError, Refused
 from s3private.fresh import filled, fresh_bytes
@@ -42,13 +43,17 @@ _ALLOWED = {*_FIELDS, "VersionId"}
 
 
 class Wanted(NamedTuple):
-    """An object to read. etag: as it must be, with its quotes, or None. arguments: of boto3's `get_object`."""
+    """An object to read. etag: as it must be, with its quotes, or None. arguments: of boto3's `get_object`.
+
+    size: as it was listed, or None.
+    """
 
     bucket: str
     key: str
     etag: str | None
     arguments: Mapping[str, Any]
     headers: tuple[tuple[str, str], ...]
+    size: int | None = None
 
     @property
     def uri(self) -> str:
@@ -80,19 +85,19 @@ def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
     arguments = dict(extra_args) if extra_args else {}
     if unknown := arguments and sorted(set(arguments) - _ALLOWED):
         raise Refused(f"extra_args has {unknown[0]!r}, which is not one of {', '.join(sorted(_ALLOWED))}")
-    etag = None
+    etag = size = None
     if isinstance(item, ObjectVersion):
         if item.is_delete_marker:
             raise Refused(f"{item.uri}: version {item.version_id} is a delete marker: it has no body")
         arguments.setdefault("VersionId", item.version_id)
     if isinstance(item, ObjectEntry | ObjectVersion):
-        bucket, key, etag = item.bucket, item.key, item.etag
+        bucket, key, etag, size = item.bucket, item.key, item.etag, item.size
     else:
         bucket, key = split_uri(item)
         if not key:
             raise Refused(f"{item!r} names no object (write s3://bucket/key)")
     refuse_elsewhere(bucket)
-    return Wanted(bucket, key, etag, arguments, _headers(arguments) if arguments else ())
+    return Wanted(bucket, key, etag, arguments, _headers(arguments) if arguments else (), size)
 
 
 def _headers(arguments: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -139,10 +144,13 @@ def fetch(
                 raise ReadError(f"{reading.received} bytes came, {reading.size} were promised")
         except FlexibleChecksumError as error:
             raise ChecksumMismatch(f"{object.uri}: {error}") from error
+        except MemoryError as error:
+            raise no_memory(object.uri, reading.size) from error
         except (BotoCoreError, HTTPError, OSError, ReadError) as error:
             if isinstance(error, ObjectChanged):
                 raise
-            tries = 0 if reading.received > before else tries + 1
+            tries = 0 if reading.received > before and reading.etag else tries + 1
+            counters_of(s3).add(resumed=1)
             if tries >= TRIES:
                 raise ReadError(
                     f"{object.uri}: the body broke off {tries} times at {reading.received}: {error}"
@@ -153,7 +161,17 @@ def fetch(
 def content_range(fields: Mapping[str, str]) -> tuple[int, int, int] | None:
     """First byte, last byte and the object's size, from an answer's header fields."""
     match = _CONTENT_RANGE.fullmatch(fields.get("content-range", ""))
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+    first, last, size = (int(match[1]), int(match[2]), int(match[3])) if match else (0, -1, 0)
+    return (first, last, size) if first <= last < size else None
+
+
+def wrong_range(fields: Mapping[str, str]) -> str:
+    """Why an answer to a range is not one."""
+    return f"wrong Content-Range: {fields.get('content-range', 'none')[:60]!r}"
+
+
+def no_memory(uri: str, size: int) -> ReadError:
+    return ReadError(f"{uri}: {size} bytes do not fit into memory: use stream_object, open_object or download")
 
 
 class _Reading:
@@ -173,7 +191,7 @@ class _Reading:
         self._place = into
         self._room: Room | None = None
         self._first = span[0] if span else 0
-        self._etag = object.etag
+        self.etag = object.etag
         self.size = -1
         self.received = 0
         self.fields: Mapping[str, str] = {}
@@ -190,8 +208,11 @@ class _Reading:
     def arguments(self) -> dict[str, Any]:
         """Of boto3's `get_object`, for what is still missing."""
         asked = {"Bucket": self._object.bucket, "Key": self._object.key, **self._object.arguments}
-        if self._etag:
-            asked["IfMatch"] = self._etag
+        if not self.etag:
+            # What is there may be of another object than what comes next.
+            self.received = 0
+        if self.etag:
+            asked["IfMatch"] = self.etag
         if self._span or self.received:
             last = self._span[1] if self._span else ""
             asked["Range"] = f"bytes={self._first + self.received}-{last}"
@@ -202,17 +223,24 @@ class _Reading:
     def begin(self, answer: Any) -> None:
         """Hold an answer's head against what was asked. Raises ReadError."""
         uri, etag = self._object.uri, answer.get("ETag")
-        if self._etag and etag != self._etag:
+        if self.etag and etag != self.etag:
             raise ObjectChanged(f"{uri}: replaced while it was read; read it again")
         if not self.fields:
             self._remember({**answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}), "etag": etag or ""})
-        size = self.received + answer["ContentLength"]
+        came = answer.get("ContentLength")
+        if not isinstance(came, int) or came < 0:
+            raise ReadError(f"{uri}: S3 did not say how long the body is")
+        size = self.received + came
+        if not self._span and not self.received and "ContentRange" in answer:
+            raise ReadError(f"{uri}: the whole was asked for, {answer['ContentRange']} came")
         if self._span or self.received:
             found = content_range({"content-range": answer.get("ContentRange", "")})
             start = self._first + self.received
             last = min(self._span[1], found[2] - 1) if self._span and found else found[2] - 1 if found else 0
-            if found is None or found[:2] != (start, last):
+            if found is None or found[:2] != (start, last) or came != last + 1 - start:
                 raise ReadError(f"{uri}: bytes {start}- were asked for, {answer.get('ContentRange')} came")
+        if not self._span and self._object.size is not None and size > self._object.size:
+            raise ReadError(f"{uri}: {size} bytes came, {self._object.size} were listed under the same ETag")
         if self.size not in (-1, size):
             raise ReadError(f"{uri}: {size} bytes are not the {self.size} promised first")
         self.size = size
@@ -246,4 +274,4 @@ class _Reading:
 
     def _remember(self, fields: Mapping[str, str]) -> None:
         self.fields = fields
-        self._etag = fields.get("etag") or self._etag
+        self.etag = fields.get("etag") or self.etag

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from s3private.authorities import IGNORED as authority_variables
 from s3private.authorities import authorities
+from s3private.counters import Counters
 from s3private.credentials import base_session, keys_come_from, role_session
 from s3private.errors import RouteError
 from s3private.forked_clients import renew
@@ -74,6 +75,7 @@ class _Connected:
     base: Any
     verify: bool | str
     sts: str | None
+    counters: Counters
 
 
 _CONNECTED: WeakKeyDictionary[Any, _Connected] = WeakKeyDictionary()
@@ -96,7 +98,8 @@ def connect(
     directory that the environment variable S3PRIVATE_ROUTES names.
     session: whose credentials sign. service_credential: the Unity Catalog service credential that signs instead;
     default: the Route's, else boto3's usual search. role_arn, external_id: a role to assume with those.
-    connect_timeout, read_timeout: seconds to the connection, and without a byte.
+    connect_timeout, read_timeout: seconds to the connection, and without a byte. For our own GETs the second is also
+    how long a head may take, and 16 KiB of a body; boto3 waits for each byte anew.
     lean: let listing and reading speak to the Route's host with their own GETs, signed with the same credentials;
     False sends everything through boto3.
 
@@ -164,8 +167,13 @@ def connect(
     guard_s3(s3, origin)
     keep_raw_answers(s3)
     settings: Any = s3.meta.config
-    wire = Wire(chosen, session, verify, connect_timeout, read_timeout, settings.user_agent) if lean else None
-    _CONNECTED[s3] = _Connected(recipe, chosen, wire, session, base, verify, sts)
+    counters = Counters()
+    s3.meta.events.register("needs-retry.s3", counters.tried)
+    wire = None
+    if lean:
+        agent = settings.user_agent
+        wire = Wire(chosen, session, verify, connect_timeout, read_timeout, agent, counters=counters)
+    _CONNECTED[s3] = _Connected(recipe, chosen, wire, session, base, verify, sts, counters)
     renewed_in_child(s3, _in_child)
     return s3
 
@@ -185,9 +193,12 @@ def recipe(s3: S3Client) -> Recipe:
 
 
 def explain(s3: S3Client) -> str:
-    """Every host that `s3` talks to or may ask for keys, and why; who signs; what of the environment it ignores: one
-    fact per line, no secret.
+    """Every host that `s3` talks to or may ask for keys, and why; who signs; what of the environment it ignores; and
+    what became of its requests so far: one fact per line, no secret.
 
+    The last lines count, of this client in this process: own answers; what was asked
+    again through boto3, and why; connections; retries; bodies whose checksum could not be verified. Why boto3 was asked
+    is logged under `s3private.transport`, the first time as a warning.
     Raises RouteError for a client that `connect` did not make.
     """
     known = _known(s3)
@@ -211,7 +222,7 @@ def explain(s3: S3Client) -> str:
         f"own GETs        {'on' if known.wire else 'off: everything goes through boto3'}",
         f"ignored         {', '.join(_ignored(known)) or 'nothing was set'}",
     ]
-    return "\n".join(lines)
+    return "\n".join(lines + known.counters.as_lines())
 
 
 def _ignored(known: _Connected) -> list[str]:
@@ -245,6 +256,11 @@ def verify_of(s3: S3Client) -> bool | str:
 def wire_of(s3: S3Client) -> Wire | None:
     """The lean transport beside `s3`, or None. Raises RouteError for a client that `connect` did not make."""
     return _known(s3).wire
+
+
+def counters_of(s3: S3Client) -> Counters:
+    """What is counted of `s3`. Raises RouteError for a client that `connect` did not make."""
+    return _known(s3).counters
 
 
 def _known(s3: S3Client) -> _Connected:

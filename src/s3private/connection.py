@@ -8,7 +8,7 @@ from typing import Any
 
 from s3private.http1 import Chunks, Head
 from s3private.places import Place, Room, Sink
-from s3private.wire import Get
+from s3private.wire import Address, Get
 
 CONNECTING, SHAKING, IDLE, SENDING, HEAD, CHUNKS, SMALL_BODY, BODY, PARKED, GIVEN = range(10)
 """What a connection is at. PARKED: its body waits for room. GIVEN: a second thread receives its body."""
@@ -18,12 +18,14 @@ _NOWHERE = memoryview(b"")
 
 
 class Asked:
-    __slots__ = ("again", "get", "into", "tag")
+    __slots__ = ("again", "get", "into", "most", "ranged", "tag")
 
-    def __init__(self, tag: Any, get: Get, into: Place | None) -> None:
+    def __init__(self, tag: Any, get: Get, into: Place | None, most: int | None) -> None:
         self.tag = tag
         self.get = get
         self.into = into
+        self.most = most
+        self.ranged = any(name == "range" for name, _ in get.headers)
         self.again = False
 
 
@@ -45,6 +47,7 @@ class Connection:
     """One socket to the host, and the answer that is coming in on it."""
 
     __slots__ = (
+        "address",
         "answer",
         "asked",
         "body",
@@ -52,6 +55,8 @@ class Connection:
         "early",
         "fd",
         "filled",
+        "mark",
+        "marked",
         "pieces",
         "raw",
         "room",
@@ -63,15 +68,44 @@ class Connection:
         "watched",
     )
 
-    def __init__(self, raw: socket.socket, now: float) -> None:
+    def __init__(self, raw: socket.socket, now: float, address: Address) -> None:
         self.raw = raw
+        self.address = address
         self.sock: ssl.SSLSocket | None = None
         self.fd = raw.fileno()
         self.state = CONNECTING
-        self.since = now
+        self.begin(now)
         self.served = 0
         self.watched = 0
         self.forget()
+
+    def begin(self, now: float) -> None:
+        """Something new is waited for. since: when something came. mark: since when `marked` bytes were there."""
+        self.since = self.mark = now
+        self.marked = 0
+
+    @property
+    def came(self) -> int:
+        """How many bytes of the body."""
+        if self.chunks is not None:
+            return self.chunks.came
+        return self.filled
+
+    def quiet(self) -> bool:
+        """Nothing has come on it, nor its end: what comes next answers what is sent next."""
+        sock = self.sock
+        assert sock is not None
+        if sock.pending():
+            return False
+        try:
+            socket.socket.recv(sock, 1, socket.MSG_PEEK)
+            # The end, or a record: a session ticket, perhaps.
+            sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            pass
+        return False
 
     def forget(self) -> None:
         """Nothing is asked on it."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3private.asking import Item, Wanted, wanted
 from s3private.checksums import Step, step_of, stored_checksum
-from s3private.client import refuse_other_clients
+from s3private.client import counters_of, refuse_other_clients
 from s3private.descriptor import Descriptor
 from s3private.entries import ObjectEntry, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, Refused, S3PrivateError
@@ -205,6 +205,8 @@ class _Download:
             if journal is not None:
                 journal.recorded = False
             raise
+        if verified is None:
+            counters_of(self._s3).unverified(asked.uri, begun.fields)
         staging.move(target, begun.size, modified)
         return Downloaded(asked.uri, target, begun.size, begun.etag, resumed, verified)
 

@@ -39,11 +39,16 @@ from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
 from s3private.places import Guard, Place, put
 from s3private.receiver import Receiver
-from s3private.wire import SOCKETS, Answer, Broken, Get, Wire
+from s3private.wire import SOCKETS, Address, Answer, Broken, Get, Wire
 
 LONGEST_HEAD = 65536
 _RECORD = 1 << 14
 """The most that one TLS record holds, and so one call receives. https://www.rfc-editor.org/rfc/rfc8446#section-5.1"""
+_LONGEST_LIST = 32 << 20
+"""Bytes of a list, and of anything in chunks, which only lists come in: a thousand keys, each byte of them encoded,
+are a tenth of it."""
+_LEAST = 16 << 10
+"""Bytes of a body that must come within a read timeout, or its end: a byte now and then is no answer."""
 _SMALL = 1 << 15
 """A body up to this size is put together from what the records held: cheaper than making room for it first."""
 _LONG = 1 << 20
@@ -57,14 +62,20 @@ class Exchange:
     sockets: at most so many are open. They are opened only as long as there is nothing else to do, so a near server
     gets few and a far one many. memory: bytes that bodies may take which `released` has not been told of; None: any.
     The body of `first`, and one when there is no other, is received in any case: at most memory + the largest body.
-    Without a wire every outcome is Broken, at once: the caller's way through boto3, `beside`, is then the only one.
+    lists: what is asked for are lists, and not objects: counted as such, and none is longer than lists are.
+    Without a wire every outcome is Broken, at once: the caller's way through boto3, `ask_boto3`, is then the only one.
     """
 
     _left = True
     """There is nothing to leave: not made yet, or closed."""
 
-    def __init__(self, wire: Wire | None, *, sockets: int = SOCKETS, memory: int | None = None) -> None:
+    def __init__(
+        self, wire: Wire | None, *, sockets: int = SOCKETS, memory: int | None = None, lists: bool = False
+    ) -> None:
         self._lean = wire
+        self._lists = lists
+        # Counted here, and handed on together: a number of its own for each answer would be a lock for each.
+        self._own = self._bytes = 0
         self._now = wire.now if wire is not None else time.monotonic
         self._limit = self._most = sockets
         self._answers = 0
@@ -121,6 +132,7 @@ class Exchange:
             else:
                 connection.close()
         self._selector.close()
+        self._count()
         self._left = True
 
     def __len__(self) -> int:
@@ -137,17 +149,31 @@ class Exchange:
         """How many connections the server is to say something on."""
         return len(self._open) - len(self._idle) - self._opening - len(self._parked)
 
-    def ask(self, tag: Any, get: Get, into: Place | None = None) -> None:
-        """Ask `get`; its outcome comes out of `answered` with `tag`. into: see Place; None: bytes of its own."""
+    def ask(self, tag: Any, get: Get, into: Place | None = None, most: int | None = None) -> None:
+        """Ask `get`; its outcome comes out of `answered` with `tag`. into: see Place; None: bytes of its own.
+
+        most: bytes that the body can have, where that is known: for more no memory is taken.
+        """
         self._here.check()
         if self._lean is None:
             self._done.append((tag, Broken("everything goes through boto3")))
         else:
-            self._queue.append(Asked(tag, get, into))
+            self._queue.append(Asked(tag, get, into, _LONGEST_LIST if self._lists else most))
 
-    def beside(self, tag: Any, call: Callable[[], Any]) -> None:
-        """Run `call` in a thread beside the sockets; its Future, done, comes out of `answered` with `tag`."""
+    def ask_boto3(self, tag: Any, call: Callable[[], Any], uri: str, outcome: Outcome, why: str = "") -> None:
+        """Run `call`, which asks boto3 for what `outcome` did not bring, in a thread beside the sockets.
+
+        Its Future, done, comes out of `answered` with `tag`. uri: of what is asked for, to be named. why: what is wrong
+        with an Answer: its kind, and after a colon what was seen.
+        """
         self._here.check()
+        if self._lean is not None and isinstance(outcome, Answer):
+            # It was counted as one of ours.
+            self._own -= 1
+            self._bytes -= outcome.length
+            self._lean.counters.asked_again(uri, why, outcome.fields.get("x-amz-request-id", ""))
+        elif self._lean is not None and isinstance(outcome, Broken):
+            self._lean.counters.asked_again(uri, outcome.reason, outcome.request_id)
         self._beside.run(tag, call)
 
     def released(self, size: int) -> None:
@@ -162,6 +188,7 @@ class Exchange:
             # While the caller was busy elsewhere nobody listened: that is not the server's silence.
             for connection in self._open:
                 connection.since += now - self._busy_since
+                connection.mark += now - self._busy_since
         while True:
             self._start()
             self._unpark()
@@ -182,8 +209,17 @@ class Exchange:
                 self._looked = now
                 self._time_out(now)
         self._busy_since = self._now()
+        self._count()
         done, self._done = self._done, []
         return done
+
+    def _count(self) -> None:
+        if self._lean is not None and (self._own or self._bytes):
+            own, length, self._own, self._bytes = self._own, self._bytes, 0, 0
+            if self._lists:
+                self._lean.counters.add(lists=own, bytes=length)
+            else:
+                self._lean.counters.add(objects=own, bytes=length)
 
     def send(self) -> None:
         """Send what is asked for as far as sockets are free, without waiting: server and caller then both work."""
@@ -220,21 +256,29 @@ class Exchange:
         if self._opening or wanted <= 0:
             return False
         for _ in range(wanted):
+            address = None
             try:
-                connection = Connection(self._wire.open(), self._now())
+                address = self._wire.address()
+                connection = Connection(self._wire.open(address), self._now(), address)
             except OSError as error:
-                self._give_up(error)
+                self._give_up(error, address)
                 return True
             self._open.add(connection)
             self._opening += 1
             self._watch(connection, selectors.EVENT_WRITE)
         return True
 
-    def _give_up(self, error: Exception) -> None:
-        """One could not be opened: make do with those that are; with none, nothing more is asked here."""
+    def _give_up(self, error: Exception, address: Address | None) -> None:
+        """One could not be opened: try the host's other addresses; then make do with those that are open.
+
+        With none, nothing more is asked here.
+        """
+        if address is not None and self._wire.failed(address):
+            return
         self._limit = self._most = max(1, len(self._open))
         if not self._open:
-            self._done += [(asked.tag, Broken(_said(error))) for asked in self._queue]
+            reason = f"cannot connect: {type(error).__name__}: {error}"
+            self._done += [(asked.tag, Broken(reason)) for asked in self._queue]
             self._queue.clear()
 
     def _watch(self, connection: Connection, events: int) -> None:
@@ -275,9 +319,12 @@ class Exchange:
                 raise OSError(code, "cannot connect")
             connection.sock = self._wire.secure(connection.raw)
             connection.state = SHAKING
+            connection.begin(connection.since)
         assert connection.sock is not None
         connection.sock.do_handshake()
         self._opening -= 1
+        self._wire.reached(connection.address)
+        self._wire.counters.add(opened=1)
         connection.state = IDLE
         self._watch(connection, selectors.EVENT_READ)
         if self._queue and self._busy <= self._limit:
@@ -286,6 +333,10 @@ class Exchange:
             self._idle.append(connection)
 
     def _send(self, connection: Connection) -> None:
+        if not connection.quiet():
+            # What came before anything was asked would be taken for the answer.
+            self._drop(connection)
+            return
         asked = self._queue.popleft()
         signed = self._wire.signed(asked.get)
         if signed is None:
@@ -295,7 +346,7 @@ class Exchange:
         connection.asked = asked
         connection.unsent = signed
         connection.state = SENDING
-        connection.since = self._now()
+        connection.begin(self._now())
         try:
             self._push(connection)
         except ssl.SSLWantReadError:
@@ -320,7 +371,7 @@ class Exchange:
         while connection.state < SMALL_BODY:
             data = sock.recv(_RECORD)
             if not data:
-                raise BadAnswer("the connection was closed")
+                raise ConnectionError("the connection was closed")
             if self._take(connection, data):
                 return
         if connection.state == SMALL_BODY:
@@ -343,31 +394,38 @@ class Exchange:
             return False
         head = parse_head(raw[:end])
         early = connection.early = raw[end + 4 :]
-        self._understand(head)
         connection.answer = head
-        assert connection.asked is not None
+        asked = connection.asked
+        assert asked is not None
+        self._understand(head, asked.ranged)
+        connection.begin(connection.since)
         if head.length is None:
-            if connection.asked.into is not None:
+            if asked.into is not None:
                 raise BadAnswer("a body of unknown length")
-            connection.chunks = Chunks()
+            connection.chunks = Chunks(min(asked.most or _LONGEST_LIST, _LONGEST_LIST))
             connection.state = CHUNKS
             return bool(early) and connection.chunks.feed(early) and self._finish(connection)
-        if connection.asked.into is None and not self._room(connection):
+        if asked.most is not None and head.length > asked.most:
+            raise BadAnswer(f"a longer body than asked for: {head.length} bytes, not {asked.most}")
+        if asked.into is None and not self._room(connection):
             connection.state = PARKED
             self._parked.append(connection)
             self._watch(connection, 0)
             return True
         return self._body(connection, head.length)
 
-    def _understand(self, head: Head) -> None:
+    def _understand(self, head: Head, ranged: bool) -> None:
         if head.status in (400, 401, 403):
             self._wire.forget_keys()
         if head.status == 503:
+            self._wire.counters.add(slow_down=1)
             # As TCP does with its window: half as many at once, and one more for each round that goes well.
             self._limit = min(self._most, max(4, self._limit // 2))
             self._answers = 0
         if head.status not in (200, 206):
             raise BadAnswer(f"status {head.status}")
+        if head.status != (206 if ranged else 200):
+            raise BadAnswer("a range for the whole" if head.status == 206 else "the whole for a range")
         if head.length is None and head.fields.get("transfer-encoding", "").lower() != "chunked":
             raise BadAnswer("neither a length nor chunks")
 
@@ -388,7 +446,7 @@ class Exchange:
                 continue
             self._parked.remove(connection)
             assert connection.answer is not None
-            connection.since = self._now()
+            connection.begin(self._now())
             self._watch(connection, selectors.EVENT_READ)
             try:
                 self._body(connection, connection.answer.length or 0)
@@ -408,13 +466,16 @@ class Exchange:
                 connection.filled = len(connection.early)
                 connection.state = SMALL_BODY
                 return connection.filled == length and self._finish(connection)
-            connection.body, connection.room = fresh_bytes(length)
+            try:
+                connection.body, connection.room = fresh_bytes(length)
+            except MemoryError:
+                raise BadAnswer(f"no memory for the body: {length} bytes") from None
         elif callable(asked.into):
             # Only the room from now on: who receives it is not to hold whoever asked.
             asked.into = connection.room = asked.into(length, answer.fields)
         else:
             if len(asked.into) != length:
-                raise BadAnswer(f"{length} bytes are not the {len(asked.into)} asked for")
+                raise BadAnswer(f"another length than asked for: {length} bytes, not {len(asked.into)}")
             connection.room = asked.into
         early = connection.early[: len(connection.room)]
         put(connection.room, 0, early)
@@ -465,6 +526,8 @@ class Exchange:
             else:
                 own = connection.room if asked.into is None else None
                 body = filled(connection.body, own) if isinstance(own, memoryview) else b""
+        self._own += 1
+        self._bytes += length
         self._done.append((asked.tag, Answer(answer.status, answer.fields, body, length)))
         self._widen()
         connection.forget()
@@ -491,8 +554,8 @@ class Exchange:
 
     def _fail(self, connection: Connection, error: Exception) -> None:
         asked, opening = connection.asked, connection.state in (CONNECTING, SHAKING)
-        silent = connection.state in (SENDING, HEAD) and not connection.early
         answer, chunks = connection.answer, connection.chunks
+        silent = connection.state in (SENDING, HEAD) and answer is None and not connection.early
         body, room, received = connection.body, connection.room, connection.filled
         if connection.state == SMALL_BODY and answer is not None:
             body, room = fresh_bytes(answer.length or 0)
@@ -500,18 +563,23 @@ class Exchange:
         self._drop(connection)
         if opening:
             self._opening -= 1
-            self._give_up(error)
+            self._give_up(error, connection.address)
         elif asked is not None and silent and connection.served and not asked.again:
             # It was dead before we asked, and so may be the other idle ones. A GET may be asked twice.
             asked.again = True
+            self._wire.counters.add(dead=1)
             self._wire.close()
             for idle in self._idle[:]:
                 self._drop(idle)
             self._queue.appendleft(asked)
-        elif asked is not None and answer is not None and chunks is None:
-            self._done.append((asked.tag, Broken(_said(error), answer.status, answer.fields, body, room, received)))
         elif asked is not None:
-            self._done.append((asked.tag, Broken(_said(error))))
+            request_id = answer.fields.get("x-amz-request-id", "") if answer is not None else ""
+            broken = Broken(_said(error), request_id=request_id)
+            if answer is not None and answer.status in (200, 206) and chunks is None:
+                broken = broken._replace(
+                    status=answer.status, fields=answer.fields, body=body, room=room, received=received
+                )
+            self._done.append((asked.tag, broken))
 
     def _drop(self, connection: Connection) -> None:
         self._watch(connection, 0)
@@ -528,13 +596,28 @@ class Exchange:
                 continue
             opening = connection.state in (CONNECTING, SHAKING)
             limit = self._wire.connect_timeout if opening else self._wire.read_timeout
-            if now - connection.since > limit and connection.state == GIVEN:
+            late = ""
+            if now - connection.since > limit:
+                late = f"no byte for {limit:g} s"
+            elif now - connection.mark > limit:
+                # What comes, byte by byte, must come to something.
+                came = connection.came
+                if connection.state < CHUNKS:
+                    late = f"not connected within {limit:g} s" if opening else f"no whole head within {limit:g} s"
+                elif came - connection.marked < _LEAST:
+                    late = f"{came - connection.marked} bytes within {limit:g} s"
+                connection.mark, connection.marked = now, came
+            if late and connection.state == GIVEN:
                 # It is the other thread's: the socket's end is what it will see, and give back.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(connection.sock or connection.raw, socket.SHUT_RDWR)
-            elif now - connection.since > limit:
-                self._fail(connection, TimeoutError(f"no byte for {limit:g} s"))
+            elif late:
+                self._fail(connection, TimeoutError(late))
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    """Why an answer broke off: the kind, and after a colon what was seen."""
+    if isinstance(error, BadAnswer):
+        return str(error)
+    kind = "too slow" if isinstance(error, TimeoutError) else "connection broke off"
+    return f"{kind}: {type(error).__name__}: {error}"

@@ -9,7 +9,8 @@ import re
 
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _STATUS = re.compile(r"HTTP/1\.1 ([1-5]\d\d)(?: [^\r\n]*)?")
-_DIGITS = re.compile(r"[0-9]{1,19}")
+# No object has a petabyte.
+_DIGITS = re.compile(r"[0-9]{1,15}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LONGEST_SIZE = 1024
 """Bytes of a chunk's size with its extensions."""
@@ -74,9 +75,12 @@ def parse_head(raw: bytes) -> Head:
 class Chunks:
     """A body that comes in chunks, put together."""
 
-    __slots__ = ("_missing", "_pieces", "_rest", "_uncut")
+    __slots__ = ("_missing", "_most", "_pieces", "_rest", "_uncut", "length")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 32 << 20) -> None:
+        """most: bytes of the whole body."""
+        self.length = 0
+        self._most = most
         self._pieces: list[bytes] = []
         self._rest = b""
         self._missing = 0
@@ -112,6 +116,9 @@ class Chunks:
             if not match or (match.end() != end and data[match.end()] not in b"; \t"):
                 raise BadAnswer("not a chunk's size")
             self._missing = int(match[0], 16)
+            self.length += self._missing
+            if self.length > self._most:
+                raise BadAnswer(f"a body without end: chunks of more than {self._most} bytes")
             if self._missing == 0:
                 if len(data) < end + 4:
                     break
@@ -121,6 +128,11 @@ class Chunks:
             at = end + 2
         self._rest = data[at:]
         return False
+
+    @property
+    def came(self) -> int:
+        """How many bytes of the body are there."""
+        return self.length - self._missing
 
     def body(self) -> bytes:
         return b"".join(self._pieces)

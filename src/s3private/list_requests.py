@@ -17,7 +17,7 @@ from s3private.errors import ReadError
 from s3private.exchange import Exchange
 from s3private.forks import Here
 from s3private.list_xml import NoList, page_of_xml
-from s3private.pages import Page, parse_page
+from s3private.pages import Page, not_understood, parse_page
 from s3private.raw_answers import raw_answer
 from s3private.spans import Ask
 from s3private.threads import Threads
@@ -82,7 +82,7 @@ class _OverTheWire:
         page_size: int,
         request_payer: str | None,
     ) -> None:
-        self._exchange = Exchange(wire, sockets=at_once)
+        self._exchange = Exchange(wire, sockets=at_once, lists=True)
         self._bucket = bucket
         self._through_boto3 = through_boto3
         self._always = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(page_size))]
@@ -118,7 +118,9 @@ class _OverTheWire:
                 elif isinstance(outcome, Answer):
                     page = parse_page(outcome.body)
                 if page is None:
-                    self._exchange.beside((tag, ask), partial(self._through_boto3, ask))
+                    why = not_understood(outcome.body) if isinstance(outcome, Answer) else ""
+                    uri = f"s3://{self._bucket}/{ask.prefix}"
+                    self._exchange.ask_boto3((tag, ask), partial(self._through_boto3, ask), uri, outcome, why)
                 else:
                     pages.append((tag, page))
         return pages

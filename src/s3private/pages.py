@@ -170,6 +170,20 @@ def parse_page(raw: bytes) -> Page | None:
     )
 
 
+def not_understood(raw: bytes) -> str:
+    """Why `parse_page` took `raw` for none: the kind, and after a colon what was seen."""
+    contents, before, _, field, prefix = _patterns()
+    text = raw.decode("utf-8", "replace")
+    parts = contents.split(text)
+    between = [*parts[:1], *parts[6::6]]
+    begun = before.match(between[0])
+    between[0] = between[0][begun.end() :] if begun else between[0]
+    between[-1] = field.sub("", prefix.sub("", between[-1])).strip()
+    between[-1] = between[-1].removesuffix("</ListBucketResult>")
+    seen = next((each for each in between if each), "its fields contradict one another")
+    return f"list page not understood: {seen[:80]!r}"
+
+
 def _quoted(etags: Sequence[str]) -> Sequence[str]:
     """In their quotes, all in one go: none holds a line feed."""
     joined = '"\n"'.join(etags)

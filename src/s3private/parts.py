@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from s3private.asking import Wanted, content_range, fetch
+from s3private.asking import Wanted, content_range, fetch, wrong_range
 from s3private.client import wire_of
 from s3private.errors import ObjectChanged, ReadError
 from s3private.exchange import Exchange
@@ -129,6 +129,8 @@ class _Parts(Generic[R]):
         begun = Begun(size, fields.get("etag", ""), fields)
         if size > self._part and not begun.etag:
             raise ReadError(f"{self._wanted.uri}: S3 gave no ETag: its parts could be of different objects")
+        if self._wanted.size is not None and size > self._wanted.size:
+            raise ReadError(f"{self._wanted.uri}: {size} bytes came, {self._wanted.size} were listed")
         room = self._rooms[0] = self._place(begun, 0, min(self._part, size))
         self._number(begun, first=1)
         return room
@@ -144,7 +146,7 @@ class _Parts(Generic[R]):
             if isinstance(outcome, Future):
                 outcome.result()
             elif isinstance(outcome, Broken) or not self._right(number, outcome):
-                self._ask_boto3(number, outcome if isinstance(outcome, Broken) else None)
+                self._ask_boto3(number, outcome)
                 continue
             yield number
 
@@ -152,16 +154,18 @@ class _Parts(Generic[R]):
         begun = self._begun
         assert begun is not None
         if begun.fields is answer.fields:
-            return answer.status == 200
+            return True
         if answer.fields.get("etag") != begun.etag:
             raise ObjectChanged(f"{self._wanted.uri}: replaced while it was read; read it again")
         return content_range(answer.fields) == (*self._span(begun, number), begun.size)
 
-    def _ask_boto3(self, number: int, broken: Broken | None) -> None:
+    def _ask_boto3(self, number: int, outcome: Answer | Broken) -> None:
+        broken = outcome if isinstance(outcome, Broken) else None
         if self._begun is None:
             call = partial(fetch, self._s3, self._wanted, self._exchange.guard, None, self._first)
         else:
             wanted = self._wanted._replace(etag=self._begun.etag or None)
             span = self._span(self._begun, number) if self._begun.size else None
             call = partial(fetch, self._s3, wanted, self._exchange.guard, span, self._rooms[number], broken)
-        self._exchange.beside(number, call)
+        why = wrong_range(outcome.fields)
+        self._exchange.ask_boto3(number, call, self._wanted.uri, outcome, why)

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import Item, Wanted, content_range, fetch, wanted
+from s3private.asking import Item, Wanted, content_range, fetch, no_memory, wanted, wrong_range
 from s3private.beside import BESIDE
 from s3private.checksums import stored_checksum, verify
-from s3private.client import refuse_other_clients, wire_of
+from s3private.client import counters_of, refuse_other_clients, wire_of
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ObjectChanged, ReadError, Refused
 from s3private.exchange import Exchange, Outcome
 from s3private.forks import InOneProcess
 from s3private.fresh import filled, fresh_bytes
 from s3private.parts import AHEAD, PART, Begun, parts
-from s3private.wire import SOCKETS, Broken
+from s3private.wire import SOCKETS, Answer, Broken
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -102,7 +102,10 @@ def read_object(
         nonlocal begun, body, whole
         if begun is None:
             begun = known
-            body, whole = fresh_bytes(known.size)
+            try:
+                body, whole = fresh_bytes(known.size)
+            except MemoryError:
+                raise no_memory(asked.uri, known.size) from None
         return whole[number * PART : number * PART + length]
 
     crcs: dict[int, int] = {}
@@ -115,9 +118,9 @@ def read_object(
             crcs[number] = stored.step(view, 0)
     assert begun is not None
     if stored is None or not crcs:
-        return _whole(asked, begun.fields, filled(body, whole))
+        return _whole(s3, asked, begun.fields, filled(body, whole))
     verified = stored.verify_parts(asked.uri, crcs, PART, begun.size)
-    return _object(asked, begun.fields, filled(body, whole), verified)
+    return _object(s3, asked, begun.fields, filled(body, whole), verified)
 
 
 def stream_object(
@@ -186,6 +189,8 @@ class ObjectStream(Iterator[bytes]):
                 running.update(view)
                 if came == begun.size:
                     self.verified = stored.compare(asked.uri, running)
+            if came == begun.size and self.verified is None:
+                counters_of(s3).unverified(asked.uri, begun.fields)
             yield filled(fresh.pop(number), view)
 
 
@@ -225,11 +230,13 @@ def read_ranges(
     return _Ranges(s3, asked, wanted_ranges, coalesce, workers).read()
 
 
-def _whole(asked: Wanted, fields: Mapping[str, str], body: bytes) -> ObjectBody:
-    return _object(asked, fields, body, verify(asked.uri, fields, body))
+def _whole(s3: S3Client, asked: Wanted, fields: Mapping[str, str], body: bytes) -> ObjectBody:
+    return _object(s3, asked, fields, body, verify(asked.uri, fields, body))
 
 
-def _object(asked: Wanted, fields: Mapping[str, str], body: bytes, verified: str | None) -> ObjectBody:
+def _object(s3: S3Client, asked: Wanted, fields: Mapping[str, str], body: bytes, verified: str | None) -> ObjectBody:
+    if verified is None:
+        counters_of(s3).unverified(asked.uri, fields)
     return ObjectBody(
         bucket=asked.bucket,
         key=asked.key,
@@ -309,7 +316,7 @@ class _Many:
             asked = self._wanted[number] = wanted(item, self._extra_args)
             self._sizes[number] = 0 if isinstance(item, str) else item.size
             self._expected += self._sizes[number]
-            self._exchange.ask(number, asked.get())
+            self._exchange.ask(number, asked.get(), most=asked.size)
 
     def _take(self, number: int, outcome: Outcome) -> None:
         asked = self._wanted[number]
@@ -323,17 +330,20 @@ class _Many:
             self._arrived(number, fetched.fields, fetched.body)
         elif isinstance(outcome, Broken):
             self._held[number] = len(outcome.body)
-            self._exchange.beside(number, partial(fetch, self._s3, asked, self._exchange.guard, broken=outcome))
-        elif outcome.status != 200 or asked.etag not in (None, outcome.fields.get("etag")):
+            call = partial(fetch, self._s3, asked, self._exchange.guard, broken=outcome)
+            self._exchange.ask_boto3(number, call, asked.uri, outcome)
+        elif asked.etag not in (None, outcome.fields.get("etag")):
             self._held[number] = outcome.length
-            self._exchange.beside(number, partial(fetch, self._s3, asked, self._exchange.guard))
+            call = partial(fetch, self._s3, asked, self._exchange.guard)
+            why = "another ETag than asked for"
+            self._exchange.ask_boto3(number, call, asked.uri, outcome, why)
         else:
             self._arrived(number, outcome.fields, outcome.body)
 
     def _arrived(self, number: int, fields: Mapping[str, str], body: bytes) -> None:
         self._held[number] = len(body)
         try:
-            self._ready[number] = _whole(self._wanted[number], fields, body)
+            self._ready[number] = _whole(self._s3, self._wanted[number], fields, body)
         except ReadError as error:
             self._ready[number] = error
 
@@ -360,23 +370,27 @@ class _Ranges:
                     if request is None:
                         more = False
                     else:
-                        exchange.ask(number, self._asked.get(request.span))
+                        first, last = request.span
+                        exchange.ask(number, self._asked.get(request.span), most=last + 1 - first)
                 for number, outcome in exchange.answered():
                     request = self._requests[number]
                     if isinstance(outcome, Future):
                         fetched = outcome.result()
                         self._take(request, fetched.fields, fetched.body)
-                    elif isinstance(outcome, Broken) or not self._right(request, outcome.fields):
+                    elif isinstance(outcome, Broken) or not self._right(request, outcome):
                         broken = outcome if isinstance(outcome, Broken) else None
                         call = partial(fetch, self._s3, self._asked, exchange.guard, request.span, broken=broken)
-                        exchange.beside(number, call)
+                        exchange.ask_boto3(number, call, self._asked.uri, outcome, wrong_range(outcome.fields))
                     else:
                         self._take(request, outcome.fields, outcome.body)
         return self._found
 
-    def _right(self, request: _Request, fields: Mapping[str, str]) -> bool:
-        found = content_range(fields)
-        return found is not None and found[:2] == (request.span[0], min(request.span[1], found[2] - 1))
+    def _right(self, request: _Request, answer: Answer) -> bool:
+        found, first = content_range(answer.fields), request.span[0]
+        if found is None:
+            return False
+        last = min(request.span[1], found[2] - 1)
+        return found[:2] == (first, last) and answer.length == last + 1 - first
 
     def _take(self, request: _Request, fields: Mapping[str, str], body: bytes) -> None:
         etag = fields.get("etag")
@@ -384,6 +398,8 @@ class _Ranges:
             self._etag = etag
         if etag != self._etag:
             raise ObjectChanged(f"{self._asked.uri}: replaced while it was read; read it again")
+        if not etag and len(self._requests) > 1:
+            raise ReadError(f"{self._asked.uri}: S3 gave no ETag: its ranges could be of different objects")
         if len(request.numbers) == 1:
             self._found[request.numbers[0]] = body
             return

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3private.authorities import tls_context
+from s3private.counters import Counters
 from s3private.forks import closed_in_child, renewed_in_child
 from s3private.places import Room
 from s3private.signing import Headers, Keys, Signer, quote_path, quote_query
@@ -32,6 +33,9 @@ SOCKETS = 64
 """How many are used at once, and how many idle ones are kept, unless told otherwise."""
 
 ADDRESS_SECONDS = 30.0
+DEAD_SECONDS = 60.0
+"""How long the host's other addresses are taken instead of one that no connection to came about."""
+
 KEYS_SECONDS = 1.0
 SESSION_SECONDS = 300.0
 
@@ -58,6 +62,7 @@ class Answer(NamedTuple):
 class Broken(NamedTuple):
     """No answer, or one that is not understood: ask boto3.
 
+    reason: its kind, and after a colon what was seen. request_id: S3's, where its head was understood.
     status and fields are there (not 0 and empty) when an understood head of a 200 or 206 had come; then `received`
     bytes of its body lie in `room`, which is of `body` or the caller's own, and only the rest need be asked for.
     """
@@ -68,6 +73,7 @@ class Broken(NamedTuple):
     body: bytes = b""
     room: Room = memoryview(b"")
     received: int = 0
+    request_id: str = ""
 
 
 def object_get(bucket: str, key: str, headers: Headers = (), parameters: Headers = ()) -> Get:
@@ -95,7 +101,9 @@ class Wire:
         read_timeout: float,
         user_agent: str,
         now: Callable[[], float] = time.monotonic,
+        counters: Counters | None = None,
     ) -> None:
+        self.counters = counters or Counters()
         self.host, self.port = route.host, route.port
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
@@ -110,6 +118,7 @@ class Wire:
         self._lock = threading.RLock()
         self._idle: deque[tuple[float, Connection]] = deque()
         self._addresses: tuple[float, list[Address]] = (-ADDRESS_SECONDS, [])
+        self._dead: dict[Address, float] = {}
         self._turn = 0
         self._keys: tuple[float, Keys | None] = (-KEYS_SECONDS, None)
         self._session_of_tls: tuple[float, ssl.SSLSession | None] = (-SESSION_SECONDS, None)
@@ -149,9 +158,9 @@ class Wire:
         if now - self._session_of_tls[0] >= SESSION_SECONDS:
             self._session_of_tls = (now, secured.session)
 
-    def open(self) -> socket.socket:
-        """A socket on its way to the host: not blocking, not connected yet. Raises OSError."""
-        family, kind, protocol, address = self._address()
+    def open(self, to: Address | None = None) -> socket.socket:
+        """A socket on its way to the host: not blocking, not connected yet. to: see `address`. Raises OSError."""
+        family, kind, protocol, address = to or self.address()
         made = socket.socket(family, kind, protocol)
         closed_in_child(made)
         try:
@@ -166,8 +175,11 @@ class Wire:
             raise
         return made
 
-    def _address(self) -> Address:
-        """The host's addresses in turn: a load balancer has one in each zone."""
+    def address(self) -> Address:
+        """The host's addresses in turn: a load balancer has one in each zone. Raises OSError where it has none.
+
+        One that `failed` is left out, as long as there is another.
+        """
         with self._lock:
             since, found = self._addresses
             if self.now() - since >= ADDRESS_SECONDS:
@@ -178,8 +190,22 @@ class Wire:
                     )
                 ]
                 self._addresses = (self.now(), found)
+                self._dead = {each: since for each, since in self._dead.items() if each in found}
+            oldest = self.now() - DEAD_SECONDS
+            alive = [each for each in found if self._dead.get(each, oldest) <= oldest] or found
             self._turn += 1
-            return found[self._turn % len(found)]
+            return alive[self._turn % len(alive)]
+
+    def failed(self, address: Address) -> bool:
+        """No connection to it came about. True when another of the host's may still answer."""
+        with self._lock:
+            self._dead[address] = self.now()
+            oldest = self.now() - DEAD_SECONDS
+            return any(self._dead.get(each, oldest) <= oldest for each in self._addresses[1])
+
+    def reached(self, address: Address) -> None:
+        """It answers."""
+        self._dead.pop(address, None)
 
     def take(self) -> Connection | None:
         """An idle connection, the one used last, or None. It belongs to the caller until `give`."""

@@ -111,7 +111,7 @@ def test_after_slow_down_there_are_fewer_sockets_and_then_more_again(origin: Ori
 
 
 def test_what_is_not_found_is_for_boto3_to_say(wire: Wire) -> None:
-    assert get(wire, object_get("b", "none")) == Broken("BadAnswer: status 404")
+    assert get(wire, object_get("b", "none")) == Broken("status 404", request_id="0A1B2C3D")
 
 
 def test_connections_after_the_first_resume_its_tls_session(origin: Origin, wire: Wire) -> None:
