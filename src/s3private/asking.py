@@ -167,7 +167,7 @@ def content_range(fields: Mapping[str, str]) -> tuple[int, int, int] | None:
 
 def wrong_range(fields: Mapping[str, str]) -> str:
     """Why an answer to a range is not one."""
-    return f"wrong Content-Range: {fields.get('content-range', 'none')[:60]!r}"
+    return f"wrong Content-Range: {fields.get('content-range', 'none')[:60]}"
 
 
 def no_memory(uri: str, size: int) -> ReadError:

@@ -110,6 +110,7 @@ _FIELD_NAMES = (
     "Name|Prefix|StartAfter|ContinuationToken|NextContinuationToken|KeyCount|MaxKeys|Delimiter|EncodingType|IsTruncated"
 )
 _FIELD = f"<({_FIELD_NAMES})(?:/>|>({_NAME})</\\1>)"
+_ELEMENT = re.compile("<([A-Za-z]+)")
 _PREFIX = f"<CommonPrefixes><Prefix>({_NAME})</Prefix></CommonPrefixes>"
 
 
@@ -180,8 +181,10 @@ def not_understood(raw: bytes) -> str:
     between[0] = between[0][begun.end() :] if begun else between[0]
     between[-1] = field.sub("", prefix.sub("", between[-1])).strip()
     between[-1] = between[-1].removesuffix("</ListBucketResult>")
-    seen = next((each for each in between if each), "its fields contradict one another")
-    return f"list page not understood: {seen[:80]!r}"
+    known = set(_ELEMENT.findall(f"{_CONTENTS}<ListBucketResult><CommonPrefixes>")).union(_FIELD_NAMES.split("|"))
+    new = [name for name in _ELEMENT.findall(text) if name not in known]
+    seen = f"<{new[0]}>" if new else next((each for each in between if each), "its fields contradict one another")
+    return f"list page not understood: {seen[:80]}"
 
 
 def _quoted(etags: Sequence[str]) -> Sequence[str]:

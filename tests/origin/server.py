@@ -21,10 +21,11 @@ from s3private import Route
 
 
 class Fault(NamedTuple):
-    """What goes wrong with one answer. kind: `slow down`, `truncate`, `cut`, `reset`, `stall`, `hold`, `head`.
+    """What goes wrong with one answer. kind: `slow down`, `truncate`, `cut`, `reset`, `stall`, `hold`, `head`, `gone`.
 
     at: after how many bytes of the body. truncate ends TLS as it should, cut leaves it open-ended, reset is a TCP RST,
-    stall says nothing more, hold does so until `let_go` is set, head is an answer that is none.
+    stall says nothing more, hold does so until `let_go` is set, head is an answer that is none, gone is none at all:
+    the connection is closed.
     """
 
     kind: str
@@ -170,6 +171,8 @@ class Origin:
         self.before(request)
         fault = self.fault(request)
         status, fields, body = self._content(request)
+        if fault is not None and fault.kind == "gone":
+            raise _Over
         if fault is not None and fault.kind == "slow down":
             status, fields, body = _error(503, "SlowDown", "Please reduce your request rate.")
         lines = [f"HTTP/1.1 {status} Any", f"content-length: {len(body)}"]
