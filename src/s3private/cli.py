@@ -110,6 +110,12 @@ def parser() -> argparse.ArgumentParser:
             "default: path.owner in the path file",
         )
         verb.add_argument(
+            "--account-host",
+            metavar="URL",
+            default="",
+            help="the account console, in place of databricks.account_host in the path file",
+        )
+        verb.add_argument(
             "--side",
             choices=("aws", "databricks"),
             help="only what this owner builds, with this owner's credentials alone; needs --handover",
@@ -149,6 +155,8 @@ def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
 
     config = PathConfig.load(arguments.file)
     config = replace(config, route_file=str(Path(arguments.route_base) / config.route_file))
+    if arguments.account_host:
+        config = config.at_account_host(arguments.account_host, "--account-host")
     if arguments.owner:
         config = config.owned_by(arguments.owner, "--owner")
     if arguments.verb == "destroy" and arguments.confirm != config.name:

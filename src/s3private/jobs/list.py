@@ -8,9 +8,9 @@ from typing import Any
 
 from s3private.entries import ObjectEntry
 from s3private.jobs.ending import Ending, run_job
-from s3private.jobs.place import in_volume
+from s3private.jobs.place import table_in
 from s3private.jobs.rows import write_rows, write_table
-from s3private.jobs.selection import select, selecting
+from s3private.jobs.selection import place_of_results, select, selecting
 
 _SCHEMA = "bucket string, key string, size bigint, last_modified timestamp, etag string, storage_class string"
 _SHOWN = {"KEY": "key", "SIZE": "size", "LAST MODIFIED": "last_modified"}
@@ -22,13 +22,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> Ending:
+    file, table = place_of_results(arguments), table_in(arguments.schema, arguments.table)
     _, entries = select(arguments)
-    rows = write_rows(in_volume(arguments.volume, arguments.output), map(_row, entries))
-    if arguments.table:
-        write_table(arguments.table, rows, _SCHEMA)
+    rows = write_rows(file, map(_row, entries))
+    if table:
+        write_table(table, rows, _SCHEMA)
     said = f"{rows.as_table(_SHOWN)}\n\n{rows.count} objects, {rows.size} bytes; all of them in {rows.file}"
     result = {"outcome": "listed", "objects": rows.count, "bytes": rows.size}
-    return Ending(table=said, result={**result, "output": str(rows.file), "table": arguments.table})
+    return Ending(table=said, result={**result, "output": str(rows.file), "table": table})
 
 
 def _row(entry: ObjectEntry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from s3private import cli
 from s3private.errors import ConfigError
 from s3private.jobs.ending import Ending, Parameters, run_job
+from s3private.jobs.place import in_volume, path_file_in
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Action, Outcome, Report
 from s3private.provision.render import as_json, as_table
@@ -48,6 +49,10 @@ def _parameters(verb: str) -> Parameters:
     parameters.add_argument("--path-file", required=True)
     parameters.add_argument("--volume", required=True, help="where a relative route.file begins")
     parameters.add_argument("--secret-scope", required=True)
+    parameters.add_argument("--files", default="", help="the bundle's folder of path files: none other is read")
+    parameters.add_argument("--routes", default="", help="the folder in the volume that Routes lie in")
+    parameters.add_argument("--account-host", default="", help="the account console; default: Databricks' own")
+    parameters.add_argument("--owner", default="", help="whose path it is: see path.owner in the path file")
     parameters.add_argument("--client-id-key", default="client-id")
     parameters.add_argument("--client-secret-key", default="client-secret")
     return parameters
@@ -59,10 +64,14 @@ def _add_waiting(parameters: Parameters) -> None:
 
 
 def _walk(given: argparse.Namespace) -> Ending:
+    given.path_file = str(path_file_in(given.files, given.path_file))
+    _confined(given)
     words = [
         given.verb,
         given.path_file,
         f"--route-base={given.volume}",
+        f"--owner={given.owner}",
+        f"--account-host={given.account_host}",
         f"--secret-scope={given.secret_scope}",
         f"--client-id-key={given.client_id_key}",
         f"--client-secret-key={given.client_secret_key}",
@@ -78,6 +87,19 @@ def _walk(given: argparse.Namespace) -> Ending:
     report, path = cli.report_of(cli.parser().parse_args(words))
     reason = "" if _ended_well(report) else f"{report.outcome}: {report.message}"
     return Ending(table=as_table(report, path), result=json.loads(as_json(report, path)), reason=reason)
+
+
+def _confined(given: argparse.Namespace) -> None:
+    """Where a job writes the Route, and to whom it sends the account's client secret, is the deployment's to say.
+    Raises ConfigError, Refused."""
+    config = PathConfig.load(given.path_file)
+    for key, host in (("account_host", config.account_host), ("workspace_host", config.workspace_host)):
+        if host and host != given.account_host:
+            raise ConfigError(
+                f"{given.path_file}: databricks.{key}: a job takes no host from a path file: the deployment names the "
+                "account console (the bundle's variable account_host), and the workspace is the job's own"
+            )
+    in_volume(given.volume, config.route_file, below=given.routes, parameter="route.file")
 
 
 def _confirmed(given: argparse.Namespace) -> None:

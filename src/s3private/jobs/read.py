@@ -15,9 +15,9 @@ from s3private.downloading import SMALL, download
 from s3private.entries import ObjectEntry
 from s3private.errors import Refused
 from s3private.jobs.ending import Ending, run_job
-from s3private.jobs.place import in_volume
+from s3private.jobs.place import table_in
 from s3private.jobs.rows import write_rows, write_table
-from s3private.jobs.selection import select, selecting
+from s3private.jobs.selection import place_of_results, select, selecting
 from s3private.key_files import KeyFiles, as_refused, file_below
 from s3private.printable import plain
 from s3private.reading import read_objects
@@ -38,19 +38,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> Ending:
+    directory, table = place_of_results(arguments), table_in(arguments.schema, arguments.table)
     s3, chosen = select(arguments)
-    directory = in_volume(arguments.volume, arguments.output)
     left_out: list[Refused] = []
     rows = write_rows(directory / _MANIFEST, _written(s3, chosen, directory, left_out))
-    if arguments.table:
-        write_table(arguments.table, rows, _SCHEMA)
+    if table:
+        write_table(table, rows, _SCHEMA)
     said = f"{rows.as_table(_SHOWN)}\n\n{rows.count} objects, {rows.size} bytes, into {directory}"
     result = {"outcome": "read", "objects": rows.count, "bytes": rows.size, "left_out": len(left_out)}
     reason = ""
     if left_out:
         result["outcome"] = "failed"
         reason = f"left out {len(left_out)} of the objects, and read all others: {plain(str(left_out[0]))}"
-    return Ending(table=said, result={**result, "output": str(directory), "table": arguments.table}, reason=reason)
+    return Ending(table=said, result={**result, "output": str(directory), "table": table}, reason=reason)
 
 
 def _written(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3private.client import connect
-from s3private.errors import RouteError
+from s3private.errors import Refused, RouteError
 from s3private.jobs.ending import Parameters
 from s3private.jobs.place import in_volume
 from s3private.listing import Listing, list_objects
@@ -32,13 +33,17 @@ def selecting(job: str) -> Parameters:
     parameters.add_argument("--max-size", type=_number, help="bytes")
     parameters.add_argument("--limit", type=_number, help="at most so many objects")
     parameters.add_argument("--output", required=True, help="where results go, in the volume")
-    parameters.add_argument("--table", default="", help="catalog.schema.table for the rows too; empty: none")
+    parameters.add_argument("--table", default="", help="a table for the rows too, which is replaced; empty: none")
+    given = parameters.add_argument_group("given by the deployment, not by a run")
+    given.add_argument("--routes", default="", help="the folder in the volume that Routes lie in")
+    given.add_argument("--results", default="", help="the folder in the volume that results go to")
+    given.add_argument("--schema", default="", help="catalog.schema that the table is in")
     return parameters
 
 
 def select(arguments: argparse.Namespace) -> tuple[S3Client, Listing]:
     """A client for the Route, and the chosen objects in key order. Raises RouteError."""
-    route = Route.load(in_volume(arguments.volume, arguments.route))
+    route = Route.load(in_volume(arguments.volume, arguments.route, below=arguments.routes, parameter="route"))
     s3 = connect(route)
     bucket = _bucket(arguments.bucket, route)
     prefix = _literal(arguments.prefix) if arguments.glob else arguments.prefix
@@ -54,7 +59,14 @@ def select(arguments: argparse.Namespace) -> tuple[S3Client, Listing]:
     )
 
 
+def place_of_results(arguments: argparse.Namespace) -> Path:
+    """Where the results go. Raises Refused for a place outside the folder for them, before anything is asked for."""
+    return in_volume(arguments.volume, arguments.output, below=arguments.results, parameter="output")
+
+
 def _bucket(asked: str, route: Route) -> str:
+    if asked and asked not in route.buckets:
+        raise Refused(f"bucket: {asked} is none of the path {route.path}'s, which are {', '.join(route.buckets)}")
     if asked:
         return asked
     if len(route.buckets) == 1:

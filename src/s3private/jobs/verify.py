@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from s3private.errors import NotYet
 from s3private.jobs.ending import Ending, Parameters, run_job
-from s3private.jobs.place import in_volume, route_of_path_file
+from s3private.jobs.place import in_volume, path_file_in, route_of_path_file
 from s3private.printable import plain
 from s3private.verification import verify
 
@@ -20,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parameters = Parameters(prog="verify")
     parameters.add_argument("--path-file", required=True)
     parameters.add_argument("--volume", required=True, help="where a relative route.file begins")
+    parameters.add_argument("--files", default="", help="the bundle's folder of path files: none other is read")
+    parameters.add_argument("--routes", default="", help="the folder in the volume that Routes lie in")
     parameters.add_argument("--wait-minutes", type=float, default=0.0)
     parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
     run_job(_verify, parameters, argv)
@@ -30,7 +32,8 @@ def _verify(arguments: argparse.Namespace) -> Ending:
         return Ending(
             table="verify: a dry run wrote nothing, so there is nothing to verify", result={"outcome": "skipped"}
         )
-    route = in_volume(arguments.volume, route_of_path_file(arguments.path_file))
+    path_file = path_file_in(arguments.files, arguments.path_file)
+    route = in_volume(arguments.volume, route_of_path_file(path_file), below=arguments.routes, parameter="route.file")
     until = time.monotonic() + arguments.wait_minutes * 60
     while True:
         try:

@@ -29,7 +29,7 @@ from requests.exceptions import RequestException
 from s3private.authorities import authorities
 from s3private.credentials import assumed_role_session, refreshing_session, refused_credential, vended_on_compute
 from s3private.errors import ConfigError, PlatformError, RouteError
-from s3private.provision.config import ACCOUNT_HOST, PathConfig
+from s3private.provision.config import ACCOUNT_HOST, GOVCLOUD_ACCOUNT_HOST, PathConfig
 from s3private.redaction import redact_logs
 
 if TYPE_CHECKING:
@@ -211,9 +211,10 @@ def account_host(config: PathConfig) -> str:
     """
     if config.account_host:
         return config.account_host
+    own = GOVCLOUD_ACCOUNT_HOST if config.partition == "aws-us-gov" else ACCOUNT_HOST
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
-        return ACCOUNT_HOST
-    return os.environ.get("DATABRICKS_HOST") or ACCOUNT_HOST
+        return own
+    return os.environ.get("DATABRICKS_HOST") or own
 
 
 def _workspace(config: PathConfig, waits: SdkClock) -> WorkspaceClient:

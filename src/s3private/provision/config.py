@@ -21,8 +21,12 @@ from s3private.errors import ConfigError
 from s3private.provision.names import refused_domain
 
 ACCOUNT_HOST = "https://accounts.cloud.databricks.com"
+GOVCLOUD_ACCOUNT_HOST = "https://accounts.cloud.databricks.us"
+DOD_ACCOUNT_HOST = "https://accounts-dod.cloud.databricks.us"
 _COMMERCIAL_PRINCIPAL = "arn:aws:iam::565502421330:role/private-connectivity-role-{region}"
 _GOVCLOUD_PRINCIPAL = "arn:aws-us-gov:iam::347038500609:role/private-connectivity-role-{region}"
+_DOD_PRINCIPAL = "arn:aws-us-gov:iam::347034940029:role/private-connectivity-role-{region}"
+"""https://docs.databricks.com/aws/en/security/network/serverless-network-security/pl-to-internal-network"""
 _MAX_DOMAIN_NAMES = 10
 _MAX_POLICY = 20_480
 
@@ -94,6 +98,13 @@ class PathConfig:
         if self.owner not in (None, checked):
             raise ConfigError(f"{where}: {owner} is not the path file's path.owner, {self.owner}")
         return replace(self, owner=checked)
+
+    def at_account_host(self, host: str, where: str) -> PathConfig:
+        """The same path, with the account console at `host`. Raises ConfigError for one that is none."""
+        try:
+            return replace(self, account_host=_account_host(host))
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}; got {host!r}") from error
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> PathConfig:
@@ -206,6 +217,17 @@ def _file(value: Any) -> str:
     return value
 
 
+_LOOPBACK = r"https?://(?:localhost|127(?:\.\d{1,3}){3}):\d{1,5}"
+"""An emulated account console on this machine, which nothing leaves."""
+_account_host = _text(
+    rf"https://accounts(?:-dod)?\.cloud\.databricks\.(?:com|us)|{_LOOPBACK}",
+    "must be an account console of Databricks, such as https://accounts.cloud.databricks.com: the service principal's "
+    "client secret is sent there",
+)
+_workspace_host = _text(
+    rf"https://(?:[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.){{1,4}}databricks\.(?:com|us)|{_LOOPBACK}",
+    "must be a workspace of Databricks, such as https://dbc-12345678-9abc.cloud.databricks.com",
+)
 _ACCOUNT = _text(r"\d{12}", "must be 12 digits in quotes")
 _OWNER = _text(r"[\w.@:/=+-]{1,128}", "must be 1 to 128 of A-Z a-z 0-9 _.@:/=+-, such as a team or target")
 _CREDENTIAL = _text(r"[\w-]{1,255}", "must be the name of a Unity Catalog service credential")
@@ -261,8 +283,8 @@ _KEYS: dict[str, tuple[str, Rule, bool]] = {
         _text(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "must be the account's id, a UUID in lower case"),
         True,
     ),
-    "databricks.account_host": ("account_host", _text(r"https?://[^/\s]+", "must be https://<host>"), False),
-    "databricks.workspace_host": ("workspace_host", _text(r"https?://[^/\s]+", "must be https://<host>"), False),
+    "databricks.account_host": ("account_host", _account_host, False),
+    "databricks.workspace_host": ("workspace_host", _workspace_host, False),
     "databricks.workspace_ids": (
         "workspace_ids",
         _many(_workspace, least=0, most=50, rule="must be a list of at most 50 workspace ids"),
@@ -305,7 +327,9 @@ def _checked(document: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "allowed_principal" not in values:
         region = values["region"]
         gov = _partition(region) == "aws-us-gov"
-        values["allowed_principal"] = (_GOVCLOUD_PRINCIPAL if gov else _COMMERCIAL_PRINCIPAL).format(region=region)
+        dod = gov and values.get("account_host") == DOD_ACCOUNT_HOST
+        principal = _DOD_PRINCIPAL if dod else _GOVCLOUD_PRINCIPAL if gov else _COMMERCIAL_PRINCIPAL
+        values["allowed_principal"] = principal.format(region=region)
     return values
 
 
