@@ -14,12 +14,18 @@
 dbutils.widgets.text("path_file", "paths/demo.workspace.toml")
 dbutils.widgets.text("volume", "")
 dbutils.widgets.text("secret_scope", "s3private")
+dbutils.widgets.text("files", "")
+dbutils.widgets.text("owner", "")
+dbutils.widgets.text("account_host", "")
 dbutils.widgets.dropdown("dry_run", "true", ["true", "false"])
 
 parameters = [
     f"--path-file={dbutils.widgets.get('path_file')}",
     f"--volume={dbutils.widgets.get('volume')}",
     f"--secret-scope={dbutils.widgets.get('secret_scope')}",
+    f"--files={dbutils.widgets.get('files')}",
+    f"--owner={dbutils.widgets.get('owner')}",
+    f"--account-host={dbutils.widgets.get('account_host')}",
 ]
 dry_run = dbutils.widgets.get("dry_run")
 
