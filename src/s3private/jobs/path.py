@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from s3private import cli
 from s3private.errors import ConfigError
 from s3private.jobs.ending import Ending, Parameters, run_job
 from s3private.jobs.place import in_volume, path_file_in
+from s3private.provision.clients import account_host
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Action, Outcome, Report
 from s3private.provision.render import as_json, as_table
@@ -93,8 +95,10 @@ def _confined(given: argparse.Namespace) -> None:
     """Where a job writes the Route, and to whom it sends the account's client secret, is the deployment's to say.
     Raises ConfigError, Refused."""
     config = PathConfig.load(given.path_file)
-    for key, host in (("account_host", config.account_host), ("workspace_host", config.workspace_host)):
-        if host and host != given.account_host:
+    deployed = given.account_host or account_host(replace(config, account_host=None))
+    hosts = {"account_host": (config.account_host, deployed), "workspace_host": (config.workspace_host, None)}
+    for key, (host, allowed) in hosts.items():
+        if host not in (None, allowed):
             raise ConfigError(
                 f"{given.path_file}: databricks.{key}: a job takes no host from a path file: the deployment names the "
                 "account console (the bundle's variable account_host), and the workspace is the job's own"
