@@ -199,7 +199,7 @@ class Emulator:
             # and group.
             "BUNDLE_VAR_catalog": "main",
             "BUNDLE_VAR_run_as_service_principal": self.world.client_id,
-            "BUNDLE_VAR_operators_group": "users",
+            **{f"BUNDLE_VAR_{who}_group": "users" for who in ("readers", "operators", "destroyers")},
         }
 
     def describe(self) -> dict[str, Any]:

@@ -160,14 +160,31 @@ def test_an_edit_and_a_second_deployment_run_the_new_wheel(provisioned: str, typ
     assert "0 to add, 0 to change, 0 to delete" in typed("databricks bundle plan")
 
 
-def test_the_same_path_serves_dev_and_prod(provisioned: str, typed: Typed) -> None:
+def test_prod_neither_changes_nor_destroys_the_path_of_dev_and_has_one_of_its_own(
+    provisioned: str, typed: Typed, emulator: Emulator
+) -> None:
+    """Both targets begin with the same path file."""
     typed("databricks bundle deploy -t prod")
     refused = typed("databricks bundle run provision -t prod", status=1)
     assert "does not have READ permission on scope s3private" in refused
     principal = typed.environment["BUNDLE_VAR_run_as_service_principal"]
     typed(f"databricks secrets put-acl s3private {principal} READ")
-    assert "/Volumes/main/s3private/files/routes/demo.route.json" in typed("databricks bundle run provision -t prod")
+    mark = emulator.log.mark()
+    for job in ("provision", "destroy --params confirm=demo"):
+        name, *options = job.split()
+        said = typed(" ".join(["databricks bundle run -t prod", name, *options]), status=1)
+        assert "belongs to the path demo of dev/operator@example.com, and this is run as prod" in said
+    assert emulator.log.writes(mark) == []
+    demo = (typed.folder / "paths/demo.workspace.toml").read_text(encoding="utf-8")
+    own = demo.replace('name = "demo"', 'name = "demo-prod"').replace("routes/demo.", "routes/demo-prod.")
+    (typed.folder / "paths/prod.toml").write_text(own, encoding="utf-8")
+    typed.environment["BUNDLE_VAR_path_file"] = "paths/prod.toml"
+    typed.environment["BUNDLE_VAR_route_file"] = "routes/demo-prod.route.json"
+    typed("databricks bundle deploy -t prod")
+    said = typed("databricks bundle run provision -t prod")
+    assert "/Volumes/main/s3private/files/routes/demo-prod.route.json" in said
     assert results(typed("databricks bundle run list -t prod"))["list"]["objects"] == 3
+    del typed.environment["BUNDLE_VAR_path_file"], typed.environment["BUNDLE_VAR_route_file"]
     assert results(typed("databricks bundle run list"))["list"]["objects"] == 3
 
 
