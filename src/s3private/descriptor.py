@@ -11,7 +11,8 @@ import fcntl
 import os
 import threading
 
-from s3private.forks import renewed_in_child
+from s3private.endings import alone
+from s3private.forks import Here, renewed_in_child
 
 Bytes = bytes | bytearray | memoryview
 
@@ -24,6 +25,7 @@ class Descriptor:
 
     def __init__(self, path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> None:
         self._number = -1
+        self._here = Here()
         # Reentrant: the garbage collector may end the owner in any thread, even in one that is writing here.
         self._lock = threading.RLock()
         self._number = os.open(path, flags | os.O_CLOEXEC, mode)
@@ -65,20 +67,30 @@ class Descriptor:
 
     def close(self) -> None:
         """Closed already, nothing happens."""
+        if alone(self._here):
+            # The lock may be a thread's that stands still for good.
+            self._let_go()
+            return
         with self._lock:
-            number, self._number = self._number, -1
-            if number < 0:
-                return
+            self._let_go()
+
+    def _let_go(self) -> None:
+        number, self._number = self._number, -1
+        if number < 0:
+            return
+        try:
             # A forked process that has not closed its copy yet would keep what is locked.
             with contextlib.suppress(OSError):
                 fcntl.flock(number, fcntl.LOCK_UN)
+        finally:
             os.close(number)
 
     def _in_child(self) -> None:
         # The file is the parent's, and so may be whoever has the lock. A flock is not undone, but outlives it no more.
         self._lock = threading.RLock()
         number, self._number = self._number, -1
-        os.close(number)
+        if number >= 0:
+            os.close(number)
 
     def __del__(self) -> None:
         self.close()

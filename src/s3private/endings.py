@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
+
+from s3private.forks import Here
 
 
 def to_the_end(call: Callable[[], object], tries: int = 5) -> None:
@@ -20,6 +21,6 @@ def to_the_end(call: Callable[[], object], tries: int = 5) -> None:
         raise
 
 
-def alone(process: int) -> bool:
-    """Whether the threads of `process` do not run any more: there is nothing to wait for, nor a lock they let go of."""
-    return sys.is_finalizing() or os.getpid() != process
+def alone(here: Here) -> bool:
+    """Whether the threads from `here` do not run any more: there is nothing to wait for, and no lock is let go."""
+    return here.gone or sys.is_finalizing()

@@ -5,13 +5,13 @@ Pieces are written while they are still in the processor's cache, and by the thr
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol
 
 from s3private.endings import alone, to_the_end
+from s3private.forks import Here
 
 
 class Sink(Protocol):
@@ -60,12 +60,13 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self._process = os.getpid()
+        self._here = Here()
         # Reentrant: the garbage collector may end a reading in any thread, even in one that is writing for it.
         self._lock = threading.RLock()
         self._closed = False
 
     def __enter__(self) -> None:
+        self.check()
         self._lock.acquire()
         if self._closed:
             self._lock.release()
@@ -84,7 +85,7 @@ class Guard:
     def close(self) -> None:
         """Nothing is written any more: the one piece that is under way is waited for, whatever comes in between."""
         self._closed = True
-        if not alone(self._process):
+        if not alone(self._here):
             to_the_end(self._wait)
 
     def _wait(self) -> None:

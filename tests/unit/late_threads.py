@@ -331,11 +331,14 @@ def main() -> None:
     os.environ["AWS_CA_BUNDLE"] = str(authority.file)
     stopped: dict[str, int] = {}
     with Origin(authority).serving() as origin:
-        s3: Any = connect(origin.route(), session=boto3.Session("AKIAEXAMPLE000000000", "not-a-secret"), read_timeout=5)
+        session = boto3.Session("AKIAEXAMPLE000000000", "not-a-secret")
+        clients: list[Any] = [
+            connect(origin.route(), session=session, read_timeout=5, lean=lean) for lean in (True, True, True, False)
+        ]
         for seed in range(first, first + count):
             case = Case(seed, origin, directory)
             try:
-                case.run(s3)
+                case.run(clients[seed % 4])
             except BaseException:
                 print(f"seed {seed}: {case.read.__name__}, {case.stop.__name__}", file=sys.stderr)
                 raise

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
 from s3private.descriptor import Descriptor
+from s3private.forks import renewed_in_child
 
 
 def test_what_is_written_after_the_end_reaches_no_file_that_has_the_number_now(tmp_path: Path) -> None:
@@ -60,3 +62,39 @@ def test_a_file_that_nobody_has_any_more_is_closed(tmp_path: Path) -> None:
     del file
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
+
+
+def test_a_forks_child_closes_it_though_a_thread_of_the_parent_was_writing(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    file = Descriptor(f"/proc/self/fd/{writing}", os.O_WRONLY)
+
+    def write() -> None:
+        file.append(bytes(1 << 20))
+        file.close()
+
+    late = threading.Thread(target=write)
+    late.start()
+    os.read(reading, 1)
+    child = os.fork()
+    if not child:
+        # Where it waits, that is how it ends.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        file.close()
+        os._exit(7)
+    os.close(writing)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    while os.read(reading, 1 << 16):
+        pass
+    late.join()
+    os.close(reading)
+
+
+def test_a_file_that_was_closed_before_a_fork_keeps_nothing_else_from_beginning_anew(tmp_path: Path) -> None:
+    file, renewed = Descriptor(tmp_path / "file", os.O_RDWR | os.O_CREAT), threading.Event()
+    renewed_in_child(renewed, threading.Event.set)
+    file.close()
+    child = os.fork()
+    if not child:
+        os._exit(7 if renewed.is_set() else 8)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

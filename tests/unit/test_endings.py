@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from s3private.endings import alone, to_the_end
+from s3private.forks import Here
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, TimeoutError])
@@ -36,9 +37,9 @@ def test_a_mistake_that_is_made_each_time_ends() -> None:
 
 
 def test_a_forks_child_is_alone_and_whoever_forked_is_not() -> None:
-    process = os.getpid()
+    here = Here()
     child = os.fork()
     if not child:
-        os._exit(int(alone(process)))
+        os._exit(int(alone(here)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-    assert not alone(process)
+    assert not alone(here)

@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ import pytest
 
 from origin.server import Fault, Origin, Request, crc32
 from s3private import connect, download, read_objects
+from s3private.asking import fetch, wanted
 from s3private.downloading import PART
+from s3private.exchange import Exchange
 
 TESTS = Path(__file__).parent.parent
 
@@ -136,6 +139,76 @@ def test_sockets_that_the_collector_closed_before_it_ended_the_reading_are_not_k
     assert [read.body for read in read_objects(s3, ["s3://b/k"])] == [b"whole"]
 
 
+@pytest.mark.parametrize("late", ["head", "body"])
+def test_who_has_gone_is_neither_asked_for_room_nor_written_to(origin: Origin, s3: Any, late: str) -> None:
+    origin.put("b", "k", content(100_000))
+    asked, placed = threading.Event(), threading.Event()
+    room = memoryview(bytearray(100_000))
+
+    def place(size: int, fields: Mapping[str, str]) -> memoryview:
+        placed.set()
+        return room
+
+    def before(request: Request) -> None:
+        asked.set()
+        if late == "head":
+            origin.let_go.wait(30)
+
+    origin.before = before
+    origin.fault = lambda request: Fault("hold", 0) if late == "body" else None
+    with Exchange(None) as exchange:
+        exchange.beside("k", partial(fetch, s3, wanted("s3://b/k"), exchange.guard, None, place))
+        assert (placed if late == "body" else asked).wait(30)
+    origin.let_go.set()
+    late_threads_end()
+    assert placed.is_set() == (late == "body")
+    assert not any(room)
+
+
+SILENT = """
+import functools, sys
+import boto3, s3private
+
+CALL = {
+    "read_objects": lambda s3: list(s3private.read_objects(s3, ["s3://b/k"])),
+    "list_objects": lambda s3: list(s3private.list_objects(s3, "s3://b/")),
+    "open_object": lambda s3: [piece for piece in iter(lambda: file(s3).read(1000), b"")],
+}
+file = functools.cache(lambda s3: s3private.open_object(s3, "s3://b/k", block=1000))
+s3 = s3private.connect(sys.argv[2], session=boto3.Session("AKIAEXAMPLE000000000", "not-a-secret"), lean=False)
+print("asks", flush=True)
+try:
+    CALL[sys.argv[1]](s3)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("call", ["read_objects", "list_objects", "open_object"])
+def test_after_ctrl_c_the_process_ends_though_the_server_is_silent(origin: Origin, tmp_path: Path, call: str) -> None:
+    """Well before the read timeout of a minute, which boto3 waits for more than once."""
+    origin.put("b", "k", content(3000))
+    origin.route().save(tmp_path / "demo.route.json")
+    asked = threading.Event()
+
+    def before(request: Request) -> None:
+        # What is read ahead, too, comes in a thread.
+        if request.method == "GET" and (call != "open_object" or request.fields["range"] != "bytes=0-999"):
+            asked.set()
+            origin.let_go.wait(60)
+
+    origin.before = before
+    command = [sys.executable, "-c", SILENT, call, str(tmp_path / "demo.route.json")]
+    with subprocess.Popen(command) as child:
+        try:
+            assert asked.wait(30)
+            child.send_signal(signal.SIGINT)
+            assert child.wait(20) == 7
+        finally:
+            child.kill()
+            origin.let_go.set()
+
+
 LATE_IN_MEMORY = """
 import os, signal, sys, threading
 from pathlib import Path
@@ -150,7 +223,7 @@ READ = {
     "read_objects": lambda s3: list(s3private.read_objects(s3, ["s3://b/k"])),
     "read_ranges": lambda s3: s3private.read_ranges(s3, "s3://b/k", [(0, SIZE)]),
     "stream_object": lambda s3: list(s3private.stream_object(s3, "s3://b/k", part=SIZE)),
-    "open_object": lambda s3: s3private.open_object(s3, "s3://b/k", block=SIZE).read(),
+    "open_object": lambda s3: [piece for piece in iter(lambda: file(s3).read(1000), b"")],
 }
 authority = Authority(Path(sys.argv[2]))
 os.environ["AWS_CA_BUNDLE"] = str(authority.file)

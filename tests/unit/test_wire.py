@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
-from types import FrameType
 from typing import Any
 
 import boto3
@@ -23,6 +20,7 @@ from s3private.exchange import Exchange
 from s3private.places import Unwritable
 from s3private.receiver import Receiver
 from s3private.wire import Answer, Broken, Get, Wire, object_get
+from unit.interrupts import press_while_in
 
 
 def get(wire: Wire, asked: Get) -> Answer | Broken:
@@ -251,13 +249,6 @@ def receivers() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "s3private-receive"]
 
 
-def waits_for_the_second_thread() -> bool:
-    frame: FrameType | None = sys._current_frames()[threading.main_thread().ident or 0]
-    while frame is not None and frame.f_code is not Receiver.close.__code__:
-        frame = frame.f_back
-    return frame is not None
-
-
 @pytest.mark.parametrize("presses", [0, 1, 3])
 def test_who_leaves_leaves_no_thread_behind_that_receives_however_often_ctrl_c_is_pressed(
     origin: Origin, wire: Wire, presses: int
@@ -265,18 +256,7 @@ def test_who_leaves_leaves_no_thread_behind_that_receives_however_often_ctrl_c_i
     """Its sockets are closed after it: else their numbers are others' by then."""
     left = threading.Event()
 
-    def meanwhile() -> None:
-        pressed = 0
-        for _ in range(1000):
-            if pressed < presses and waits_for_the_second_thread():
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-                pressed += 1
-            if left.wait(0.01) or (pressed == presses and waits_for_the_second_thread()):
-                break
-        # Who does not wait any more has left by then.
-        left.wait(0.2)
-
-    sink = LeftBehind(origin, meanwhile)
+    sink = LeftBehind(origin, lambda: press_while_in(Receiver.close, presses, left))
     with pytest.raises(KeyboardInterrupt) if presses else nullcontext(), Exchange(wire, sockets=4) as exchange:
         until_left(origin, exchange, sink)
     written = sink.written[:]
