@@ -176,7 +176,7 @@ class Connection:
 
     @property
     def open(self) -> bool:
-        """Not so where the garbage collector ends a reading: it may close the sockets first."""
+        """Not so where the garbage collector ended a reading: it closes the sockets, too, before or after that."""
         return (self.sock or self.raw).fileno() >= 0
 
     def close(self) -> None:

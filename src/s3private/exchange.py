@@ -126,7 +126,7 @@ class Exchange:
         while self._open:
             # Never to be found here again: given twice, it would be two readers'.
             connection = self._open.pop()
-            if connection.state == IDLE and connection.open:
+            if connection.state == IDLE:
                 connection.watched = 0
                 self._wire.give(connection)
             else:

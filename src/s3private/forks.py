@@ -71,9 +71,11 @@ class _Mark:
 
     def __init__(self) -> None:
         self._thread = threading.get_native_id()
+        # At the interpreter's end the module has none of its names any more.
+        self._ends = _ending.add
 
     def __del__(self) -> None:
-        _ending.add(self._thread)
+        self._ends(self._thread)
 
 
 class _Marks(threading.local):

@@ -213,7 +213,11 @@ class Wire:
             oldest = self.now() - self._idle_limit
             while self._idle and self._idle[0][0] < oldest:
                 self._idle.popleft()[1].close()
-            return self._idle.pop()[1] if self._idle else None
+            while self._idle:
+                connection = self._idle.pop()[1]
+                if connection.open:
+                    return connection
+            return None
 
     def give(self, connection: Connection) -> None:
         """Keep it for another request."""
