@@ -12,7 +12,7 @@ from typing import Any
 
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ReadError
-from s3private.schemas import arrow
+from s3private.schemas import arrow, reading
 
 TAIL = 64 << 10
 """Bytes from the end that are asked for first: most footers are shorter, and then one request has it."""
@@ -83,13 +83,11 @@ class Load:
         bodies = self.file.fetch(list(self.ranges), GAP)
         parts = {start: body for (start, _), body in zip(self.ranges, bodies, strict=True)}
         source = Segments(self.file.entry.size, self.file.fetch, parts)
-        try:
+        with reading(self.file.entry.uri):
             # Not buffered beforehand: pyarrow would join ranges in its own way, and those are not at hand.
             parquet = arrow("pyarrow.parquet")
-            reading = parquet.ParquetFile(source, metadata=self.file.fragment.metadata, pre_buffer=False)
-            return reading.read_row_groups(list(self.row_groups), columns=list(self.columns))
-        except (arrow().ArrowException, OSError) as error:
-            raise ReadError(f"{self.file.entry.uri}: {error}") from error
+            opened = parquet.ParquetFile(source, metadata=self.file.fragment.metadata, pre_buffer=False)
+            return opened.read_row_groups(list(self.row_groups), columns=list(self.columns))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +109,10 @@ class ParquetObject:
         Row groups whose statistics say that no row matches are left out. most: decoded bytes of one load, unless one
         row group alone has more.
         """
+        with reading(self.entry.uri):
+            yield from self._loads(columns, matching, schema, most)
+
+    def _loads(self, columns: Sequence[str], matching: Any, schema: Any, most: int) -> Iterator[Load]:
         there = tuple(name for name in columns if name in self.schema.names)
         metadata = self.fragment.metadata
         paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
@@ -120,8 +122,7 @@ class ParquetObject:
         groups: list[int] = []
         ranges: list[tuple[int, int]] = []
         decoded = 0
-        matches = self.fragment if matching is None else self.fragment.subset(matching, schema=schema)
-        for number in (each.id for each in matches.row_groups):
+        for number in self._row_groups(matching, schema):
             group = metadata.row_group(number)
             chunks = [group.column(leaf) for leaf in leaves]
             more = sum(chunk.total_uncompressed_size for chunk in chunks)
@@ -133,6 +134,11 @@ class ParquetObject:
             decoded += more
         if groups:
             yield self._load(groups, ranges, there, decoded)
+
+    def _row_groups(self, matching: Any, schema: Any) -> list[int]:
+        if matching is not None and all(_comparable(field.type, schema, field.name) for field in self.schema):
+            return [each.id for each in self.fragment.subset(matching, schema=schema).row_groups]
+        return list(range(self.fragment.metadata.num_row_groups))
 
     def _load(self, groups: list[int], ranges: list[tuple[int, int]], columns: tuple[str, ...], decoded: int) -> Load:
         return Load(
@@ -158,11 +164,9 @@ def parquet_object(entry: Entry, fetch: Fetch) -> ParquetObject:
         tail = fetch([(footer, start - footer)], 0)[0] + tail
         start = footer
     source = Segments(entry.size, fetch, {start: tail})
-    try:
+    with reading(entry.uri):
         fragment = arrow("pyarrow.dataset").ParquetFileFormat().make_fragment(source)
         fragment.ensure_complete_metadata()
-    except (arrow().ArrowException, OSError) as error:
-        raise ReadError(f"{entry.uri}: {error}") from error
     source.forget()
     return ParquetObject(entry=entry, fetch=fetch, fragment=fragment)
 
@@ -172,3 +176,12 @@ def _range(chunk: Any) -> tuple[int, int]:
     if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
         start = min(start, chunk.dictionary_page_offset or start)
     return start, chunk.total_compressed_size
+
+
+def _comparable(type: Any, schema: Any, name: str) -> bool:
+    """Whether what a file's statistics say of a column holds of the column in `schema`, too."""
+    types = arrow("pyarrow.types")
+    if schema.names.count(name) != 1:
+        return name not in schema.names
+    other = schema.field(name).type
+    return bool(type.equals(other) or (types.is_integer(type) and types.is_integer(other)))

@@ -9,17 +9,19 @@ import io
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from s3private import sources
 from s3private.errors import ReadError, Refused
 from s3private.forks import InOneProcess
 from s3private.opening import open_object
-from s3private.parquet import Entry, Fetch, ParquetObject, parquet_object
+from s3private.parquet import Entry, Fetch, Load, ParquetObject, parquet_object
 from s3private.reading import read_objects, read_ranges
-from s3private.schemas import arrow, conformed, projected, unified
+from s3private.schemas import arrow, conformed, joined, printable, projected, reading, refuse_wrong_columns, unified
+from s3private.sources import Readable, apart, not_too_deep
 from s3private.table_files import Objects, table_files
-from s3private.threads import Threads
+from s3private.threads import Threads, result_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +32,7 @@ MEMORY = 256 << 20
 _WHOLE = 8 << 20
 """Objects up to this size are read whole, many at once; larger ones are parsed while they come."""
 
-_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+_FILTERS = "They are a list such as [('day', '>=', 3)], or a pyarrow.compute.Expression"
 
 T = TypeVar("T")
 
@@ -44,14 +46,18 @@ def read_csv(
     read_options: Any = None,
     parse_options: Any = None,
     convert_options: Any = None,
+    unpacked: int | None = None,
     workers: int = WORKERS,
     extra_args: Mapping[str, Any] | None = None,
 ) -> pa.Table:
-    """The rows of CSV files, in the files' order, as one Arrow table. `.gz`, `.bz2`, `.zst` and `.lz4` are unpacked.
+    """The rows of CSV files, in the files' order, as one Arrow table. gzip, bz2, zstd and lz4 are unpacked, by
+    what the bytes are, whatever the name says.
 
     columns: these alone. schema: the table's columns and types; a column that a file lacks is null. Default: all
     columns, of types that hold every file's. The options are pyarrow.csv's own (delimiter, quoting, names, nulls).
     https://arrow.apache.org/docs/python/csv.html
+    unpacked: bytes that one file may unpack to; default: 100 times its size, and 32 MiB in any case. Beyond that it is
+    a ReadError, for a small file can unpack to more than there is memory.
     workers: files parsed at once. extra_args: see `read_object`.
 
     Memory: the table, and 64 MiB + workers * 40 MiB. Raises Refused without pyarrow or for a column that is not there,
@@ -59,14 +65,14 @@ def read_csv(
     """
     csv = arrow("pyarrow.csv")
 
-    def parse(source: Any) -> Any:
+    def parse(uri: str, source: Any) -> Any:
         converting = convert_options or csv.ConvertOptions()
         if schema is not None:
             # A copy, for the options are the caller's. The types are given, so that nothing is guessed.
             converting = _copy(csv.ConvertOptions, converting, column_types=dict(_types(schema)))
         return csv.read_csv(source, read_options=read_options, parse_options=parse_options, convert_options=converting)
 
-    return _parsed(s3, objects, parse, "", columns, schema, workers, extra_args)
+    return _parsed(s3, objects, parse, "", columns, schema, unpacked, workers, extra_args)
 
 
 def read_json(
@@ -77,26 +83,28 @@ def read_json(
     schema: pa.Schema | None = None,
     read_options: Any = None,
     parse_options: Any = None,
+    unpacked: int | None = None,
     workers: int = WORKERS,
     extra_args: Mapping[str, Any] | None = None,
 ) -> pa.Table:
     """The rows of files of JSON lines (an object on each line), in the files' order, as one Arrow table.
 
-    A line must fit into read_options.block_size, 1 MiB by default. Everything else: see `read_csv`.
+    A line must fit into read_options.block_size, 1 MiB by default, and be nested no more than 500 deep.
+    Everything else: see `read_csv`.
     https://arrow.apache.org/docs/python/json.html
     """
     json = arrow("pyarrow.json")
 
-    def parse(source: Any) -> Any:
+    def parse(uri: str, source: Any) -> Any:
         parsing = parse_options
         if schema is not None and parsing is None:
             parsing = json.ParseOptions(explicit_schema=schema)
-        return json.read_json(source, read_options=read_options, parse_options=parsing)
+        return json.read_json(not_too_deep(uri, source), read_options=read_options, parse_options=parsing)
 
     expected = (
         " (JSON lines are expected, one object on each line; a file of one array: pandas.read_json(open_object(...)))"
     )
-    return _parsed(s3, objects, parse, expected, columns, schema, workers, extra_args)
+    return _parsed(s3, objects, parse, expected, columns, schema, unpacked, workers, extra_args)
 
 
 def read_parquet(
@@ -115,8 +123,7 @@ def read_parquet(
     Memory: the table, and what `stream_parquet` needs.
     """
     whole, tables = _parquet(s3, objects, columns, filters, schema, workers, memory, extra_args)
-    found = list(tables)
-    return arrow().concat_tables(found) if found else whole.empty_table()
+    return joined(list(tables), whole)
 
 
 def stream_parquet(
@@ -156,9 +163,9 @@ def _parquet(
     extra_args: Mapping[str, Any] | None,
 ) -> tuple[Any, Iterator[Any]]:
     """The schema of the tables, and the tables."""
-    pq = arrow("pyarrow.parquet")
-    _check(columns, schema)
-    matching = pq.filters_to_expression(filters) if isinstance(filters, list) else filters
+    arrow("pyarrow.parquet")
+    _check(columns, schema, workers=workers, memory=memory)
+    matching = _expression(filters)
     entries = [file.entry for file in table_files(s3, objects, extra_args)]
 
     def footer(entry: Entry) -> ParquetObject:
@@ -174,47 +181,53 @@ def _parquet(
         _check_filter(matching, whole)
     needed = chosen.names if matching is None else [*chosen.names, *_columns_of(matching, whole)]
 
-    def read(load: Any) -> Any:
-        table = load.read()
-        if matching is not None:
-            # On all that the filter needs, in the types that it was written for.
-            table = conformed(table, projected(whole, list(dict.fromkeys(needed))), load.file.entry.uri)
-            table = table.filter(matching)
-        return conformed(
-            table.select([n for n in chosen.names if n in table.schema.names]), chosen, load.file.entry.uri
-        )
+    def read(load: Load) -> Any:
+        uri = load.file.entry.uri
+        with reading(uri):
+            table = load.read()
+            if matching is not None:
+                # On all that the filter needs, in the types that it was written for.
+                table = conformed(table, projected(whole, dict.fromkeys(needed)), uri).filter(matching)
+            return conformed(table, chosen, uri)
 
     loads = (load for file in files for load in file.loads(needed, matching, whole, memory // (2 * workers)))
     return chosen, _in_order(loads, read, lambda load: load.compressed + load.decoded, workers, memory)
 
 
-def _check(columns: Sequence[str] | None, schema: Any) -> None:
-    if isinstance(columns, str):
-        raise Refused(f"columns is a list of names: columns=[{columns!r}]")
-    if schema is not None and not isinstance(schema, arrow().Schema):
-        raise Refused(f"schema is a pyarrow.Schema, such as pyarrow.schema([('id', pyarrow.int64())]), not {schema!r}")
+def _check(columns: Sequence[str] | None, schema: Any, **numbers: Any) -> None:
+    refuse_wrong_columns(columns, schema)
+    for name, number in numbers.items():
+        if number is not None and (not isinstance(number, int) or number < 1):
+            raise Refused(f"{name} is a number, 1 or more, not {number!r}")
+
+
+def _expression(filters: Any) -> Any:
+    """`filters` as a pyarrow.compute.Expression; what is no list is taken for one, or for None."""
+    if not isinstance(filters, list):
+        return filters
+    try:
+        return arrow("pyarrow.parquet").filters_to_expression(filters)
+    except Exception as error:
+        raise Refused(f"filters: {printable(error)}. {_FILTERS}") from error
 
 
 def _check_filter(matching: Any, schema: Any) -> None:
     """Before anything but footers is fetched."""
     try:
         schema.empty_table().filter(matching)
-    except arrow().ArrowException as error:
-        raise Refused(
-            f"filters: {error}. They are a list such as [('day', '>=', 3)], or a pyarrow.compute.Expression, on the "
-            f"columns {', '.join(schema.names)}"
-        ) from error
+    except Exception as error:
+        raise Refused(f"filters: {printable(error)}. {_FILTERS}, on the columns {', '.join(schema.names)}") from error
 
 
 def _columns_of(matching: Any, schema: Any) -> list[str]:
     """The columns that an expression needs: those without which it cannot be evaluated."""
-    pa = arrow()
     found = []
     empty = schema.empty_table()
-    for name in schema.names:
+    # One of two columns of a name cannot be what is meant.
+    for name in _there(schema.names, schema):
         try:
             empty.drop_columns([name]).filter(matching)
-        except (pa.ArrowInvalid, KeyError):
+        except (arrow().ArrowException, KeyError):
             found.append(name)
     return found
 
@@ -226,45 +239,47 @@ def _fetch(s3: S3Client, entry: Entry, extra_args: Mapping[str, Any] | None) -> 
 def _parsed(
     s3: S3Client,
     objects: Objects,
-    parse: Callable[[Any], Any],
+    parse: Callable[[str, Any], Any],
     expected: str,
     columns: Sequence[str] | None,
     schema: Any,
+    unpacked: int | None,
     workers: int,
     extra_args: Mapping[str, Any] | None,
 ) -> Any:
-    pa = arrow()
-    _check(columns, schema)
+    _check(columns, schema, workers=workers, unpacked=unpacked)
     entries = [file.entry for file in table_files(s3, objects, extra_args)]
     small: Any = read_objects(
         s3, (entry for entry in entries if entry.size <= _WHOLE), memory=64 << 20, extra_args=extra_args
     )
-    sources = ((entry, next(small).body if entry.size <= _WHOLE else None) for entry in entries)
+    bodies = ((entry, next(small).body if entry.size <= _WHOLE else None) for entry in entries)
+
+    waited_for = Threads(workers, "s3private-source")
 
     def read(source: tuple[Entry, bytes | None]) -> tuple[str, Any, Any]:
         entry, body = source
-        try:
-            if body is not None:
-                table = parse(_unpacked(entry, io.BytesIO(body)))
-            else:
-                with open_object(s3, entry, cache=0, extra_args=extra_args) as file:
-                    table = parse(_unpacked(entry, file))
-        except (pa.ArrowException, OSError) as error:
-            # The rows that it quotes may be of any bytes.
-            said = "".join(each if each.isprintable() else "?" for each in str(error))
-            raise ReadError(f"{entry.uri}: {said}{expected}") from error
-        kept = table if columns is None else table.select([n for n in columns if n in table.schema.names])
+        with reading(entry.uri, expected), ExitStack() as opened:
+            file: Readable = (
+                io.BytesIO(body)
+                if body is not None
+                else apart(opened.enter_context(open_object(s3, entry, cache=0, extra_args=extra_args)), waited_for)
+            )
+            table = parse(entry.uri, sources.unpacked(entry.uri, file, entry.size, unpacked))
+            kept = table if columns is None else table.select(_there(columns, table.schema))
         return entry.uri, table.schema, kept
 
     # After an error its connections are not to wait for the garbage collector.
-    with closing(small), closing(_in_order(sources, read, lambda source: 0, workers, 0)) as parsed:
+    with (
+        closing(small),
+        closing(waited_for),
+        closing(_in_order(bodies, read, lambda source: 0, workers, 0)) as parsed,
+    ):
         found = list(parsed)
     whole = schema if schema is not None else unified((uri, its) for uri, its, _ in found)
     if whole is None:
         raise _nothing(objects)
     chosen = projected(whole, columns)
-    tables = [conformed(table, chosen, uri) for uri, _, table in found]
-    return pa.concat_tables(tables) if tables else chosen.empty_table()
+    return joined([conformed(table, chosen, uri) for uri, _, table in found], chosen)
 
 
 def _nothing(objects: Objects) -> ReadError:
@@ -272,11 +287,9 @@ def _nothing(objects: Objects) -> ReadError:
     return ReadError(f"{where}no files to read, and no schema: list other objects or give a schema")
 
 
-def _unpacked(entry: Entry, source: Any) -> Any:
-    for suffix, codec in _CODECS.items():
-        if entry.key.endswith(suffix):
-            return arrow().CompressedInputStream(source, codec)
-    return source
+def _there(names: Iterable[str], schema: Any) -> list[str]:
+    """Those that can be told apart: the others are spoken of where it is known what all files have."""
+    return [name for name in names if schema.names.count(name) == 1]
 
 
 def _types(schema: Any) -> Iterator[tuple[str, Any]]:
@@ -302,9 +315,9 @@ def _in_order(
             needs = size(item)
             while waiting and (len(waiting) >= 2 * workers or held + needs > memory > 0):
                 first, its = waiting.popleft()
-                yield first.result()
+                yield result_of(first)
                 held -= its
             waiting.append((threads.submit(read, item), needs))
             held += needs
         while waiting:
-            yield waiting.popleft()[0].result()
+            yield result_of(waiting.popleft()[0])

@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from s3private.forks import Here
 
 T = TypeVar("T")
+
+_STEP = 0.25
 
 
 class Ended(Exception):
@@ -104,6 +106,13 @@ class Threads:
             except IndexError:
                 self._threads.discard(threading.current_thread())
                 return None
+
+
+def result_of(future: Future[T]) -> T:
+    """What it comes to. Waited for in steps: a Ctrl-C that comes just before a lock is waited for is not heard else."""
+    while not wait([future], _STEP).done:
+        pass
+    return future.result()
 
 
 class _Outcome:

@@ -393,6 +393,122 @@ def test_wrong_arguments_are_refused_with_how_to_write_them(
             read_csv(s3, "s3://b/t.parquet", **how)
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"filters": []}, "filters: "),
+        ({"filters": [[]]}, "filters: "),
+        ({"filters": [("day",)]}, "filters: "),
+        ({"filters": [("day", "~", 3)]}, "filters: "),
+        ({"filters": [("day", "=", object())]}, "filters: "),
+        ({"filters": [("day", "=", [{}])]}, "filters: "),
+        ({"filters": [("day", "in", 3)]}, "filters: "),
+        ({"filters": [(3, "=", 3)]}, "filters: "),
+        ({"filters": [("place", "=", 3)]}, "filters: "),
+        ({"filters": pc.field("day") + 1}, "filters: "),
+        ({"filters": pc.field("place", "nope") == 1}, "filters: "),
+        ({"filters": {"day": 3}}, "filters: "),
+        ({"columns": 7}, "columns is a list of names"),
+        ({"columns": [7]}, "columns is a list of names"),
+        ({"columns": ["day", "day"]}, "columns has 'day' twice"),
+        ({"schema": pa.schema([("a", pa.int64()), ("a", pa.int64())])}, "schema has 'a' twice"),
+        ({"workers": 0}, "workers is a number"),
+        ({"memory": 0}, "memory is a number"),
+    ],
+    ids=str,
+)
+def test_no_argument_ends_in_an_exception_of_others(origin: Origin, s3: Any, how: dict[str, Any], said: str) -> None:
+    origin.put("b", "t.parquet", parquet(sales(rows=100)))
+    with pytest.raises(Refused, match=said):
+        read_parquet(s3, "s3://b/t.parquet", **how)
+    origin.put("b", "t.csv", b"day\n1\n")
+    if "filters" not in how and "memory" not in how:
+        with pytest.raises(Refused, match=said):
+            read_csv(s3, "s3://b/t.csv", **how)
+
+
+TWO = pa.table([pa.array([1]), pa.array([2]), pa.array([3])], names=["v", "v", "w"])
+
+
+def test_columns_of_one_name_stay_where_none_is_asked_for_by_name(origin: Origin, s3: Any) -> None:
+    origin.put("b", "d.parquet", parquet(TWO))
+    origin.put("b", "d/1.csv", b"v,v,w\n1,2,3\n")
+    origin.put("b", "d/2.csv", b"v,v,w\n1,2,3\n")
+    assert read_parquet(s3, "s3://b/d.parquet").equals(TWO)
+    assert read_parquet(s3, "s3://b/d.parquet", columns=["w"]).equals(TWO.select(["w"]))
+    assert read_parquet(s3, "s3://b/d.parquet", filters=[("w", "=", 3)], columns=["w"]).num_rows == 1
+    assert read_csv(s3, "s3://b/d/").equals(pa.concat_tables([TWO, TWO]))
+    assert read_csv(s3, "s3://b/d/", columns=["w"]).num_rows == 2
+
+
+def test_columns_of_one_name_that_cannot_be_told_apart_are_named(origin: Origin, s3: Any) -> None:
+    origin.put("b", "d.parquet", parquet(TWO))
+    origin.put("b", "d.csv", b"v,v,w\n1,2,3\n")
+    origin.put("b", "e.csv", b"v,v,x\n1,2,3\n")
+    for read, uri in ((read_parquet, "s3://b/d.parquet"), (read_csv, "s3://b/d.csv")):
+        with pytest.raises(Refused, match="more than one column 'v'"):
+            read(s3, uri, columns=["v"])
+        with pytest.raises(ReadError, match=f"{uri}: two columns are named 'v'"):
+            read(s3, uri, schema=pa.schema({"v": pa.int64()}))
+    with pytest.raises(ReadError, match=r"s3://b/e\.csv: two columns are named 'v'"):
+        read_csv(s3, ["s3://b/d.csv", "s3://b/e.csv"])
+    for filters in ([("v", "=", 1)], pc.field("v") == 1):
+        with pytest.raises(Refused, match="filters: "):
+            read_parquet(s3, "s3://b/d.parquet", filters=filters)
+
+
+@pytest.mark.parametrize(
+    ("values", "type", "filters", "expected"),
+    [
+        (["10", "9", "1"], pa.int64(), [("x", ">", 5)], [10, 9]),
+        ([10, 9, 1], pa.string(), [("x", ">", "5")], ["9"]),
+        ([10, 9, 1], pa.float64(), [("x", ">", 5.5)], [10.0, 9.0]),
+        (pa.array(["a", "b"]).dictionary_encode(), pa.string(), [("x", "=", "b")], ["b"]),
+        (pa.array([1, 2], pa.timestamp("us")), pa.timestamp("ms", "UTC"), pc.field("x") > pa.scalar(0), None),
+    ],
+    ids=["number", "text", "float", "dictionary", "not to compare"],
+)
+def test_filters_are_on_the_types_of_the_schema(
+    origin: Origin, s3: Any, values: Any, type: Any, filters: Any, expected: Any
+) -> None:
+    origin.put("b", "k", parquet(pa.table({"x": values})))
+    schema = pa.schema({"x": type})
+    if expected is None:
+        with pytest.raises(Refused, match="filters: "):
+            read_parquet(s3, "s3://b/k", schema=schema, filters=filters)
+    else:
+        assert read_parquet(s3, "s3://b/k", schema=schema, filters=filters).to_pydict() == {"x": expected}
+
+
+def test_a_struct_that_grows_is_read_or_named(origin: Origin, s3: Any) -> None:
+    origin.put("b", "j/a.json", b'{"s":{"x":1}}\n')
+    origin.put("b", "j/b.json", b'{"s":{"x":1,"y":2}}\n')
+    if int(pa.__version__.partition(".")[0]) < 19:
+        # It brings no structs together.
+        with pytest.raises(ReadError, match=r"^s3://b/j/"):
+            read_json(s3, "s3://b/j/")
+    else:
+        assert read_json(s3, "s3://b/j/").to_pydict() == {"s": [{"x": 1, "y": None}, {"x": 1, "y": 2}]}
+
+
+def test_tables_without_columns_keep_their_rows(origin: Origin, s3: Any) -> None:
+    for number in range(3):
+        origin.put("b", f"p/{number}", parquet(sales(rows=4)))
+        origin.put("b", f"c/{number}", b"x\n1\n2\n")
+        origin.put("b", f"j/{number}", b"{}\n{}\n")
+        origin.put("b", f"none/{number}", parquet(pa.table({"x": [1, 2]}).select([])))
+    assert read_parquet(s3, "s3://b/p/", columns=[]).num_rows == 12
+    assert [table.num_rows for table in stream_parquet(s3, "s3://b/p/", columns=[])] == [4, 4, 4]
+    assert read_parquet(s3, "s3://b/p/", columns=[], filters=[("price", ">", 0)]).num_rows == 9
+    assert read_parquet(s3, "s3://b/p/", schema=pa.schema([])).num_rows == 12
+    assert read_parquet(s3, "s3://b/p/", schema=pa.schema({"no": pa.int8()})).to_pydict() == {"no": [None] * 12}
+    assert read_csv(s3, "s3://b/c/", columns=[]).num_rows == 6
+    assert read_csv(s3, "s3://b/c/", schema=pa.schema([])).num_rows == 6
+    assert read_json(s3, "s3://b/j/").num_rows == 6
+    assert read_json(s3, "s3://b/j/", columns=[]).num_columns == 0
+    assert read_parquet(s3, "s3://b/none/").num_rows == read_parquet(s3, "s3://b/none/", columns=[]).num_rows
+
+
 def test_what_an_error_quotes_can_be_printed(origin: Origin, s3: Any) -> None:
     origin.put("b", "k.csv", b"a\n\x1b[2Jx,\x00y\n")
     with pytest.raises(ReadError, match=r"^s3://b/k\.csv: CSV parse error.*\?\[2Jx,\?y") as refused:
