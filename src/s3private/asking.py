@@ -17,7 +17,7 @@ from s3private.botocore_errors import as_ours
 from s3private.buckets import refuse_elsewhere
 from s3private.checksums import ASK
 from s3private.client import counters_of
-from s3private.entries import ObjectEntry, ObjectVersion, split_uri
+from s3private.entries import ObjectEntry, ObjectVersion, refuse_no_name, split_uri
 from s3private.errors import ChecksumMismatch, ObjectChanged, ReadError, Refused
 from s3private.fresh import filled, fresh_bytes
 from s3private.places import Guard, Place, Room, put
@@ -83,8 +83,7 @@ Item = str | ObjectEntry | ObjectVersion
 def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
     """What `item` asks for. Raises Refused; OutsideRoute for a bucket that the path cannot serve."""
     arguments = dict(extra_args) if extra_args else {}
-    if unknown := arguments and sorted(set(arguments) - _ALLOWED):
-        raise Refused(f"extra_args has {unknown[0]!r}, which is not one of {', '.join(sorted(_ALLOWED))}")
+    refuse_unknown(arguments)
     etag = size = None
     if isinstance(item, ObjectVersion):
         if item.is_delete_marker:
@@ -92,12 +91,19 @@ def wanted(item: Item, extra_args: Mapping[str, Any] | None = None) -> Wanted:
         arguments.setdefault("VersionId", item.version_id)
     if isinstance(item, ObjectEntry | ObjectVersion):
         bucket, key, etag, size = item.bucket, item.key, item.etag, item.size
+        refuse_no_name(bucket, key)
     else:
         bucket, key = split_uri(item)
         if not key:
             raise Refused(f"{item!r} names no object (write s3://bucket/key)")
     refuse_elsewhere(bucket)
     return Wanted(bucket, key, etag, arguments, _headers(arguments) if arguments else (), size)
+
+
+def refuse_unknown(arguments: Mapping[str, Any]) -> None:
+    """Raises Refused for extra_args that no object can be asked for with."""
+    if unknown := arguments and sorted(set(arguments) - _ALLOWED):
+        raise Refused(f"extra_args has {unknown[0]!r}, which is not one of {', '.join(sorted(_ALLOWED))}")
 
 
 def _headers(arguments: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -29,22 +29,45 @@ _HOST = re.compile(r"https?://")
 
 @contextmanager
 def as_ours(s3: S3Client, uri: str) -> Iterator[None]:
-    """What botocore raises within becomes ours. uri: what is asked for.
+    """What botocore raises within becomes ours, and what it lets through: of urllib3, of XML, text and nesting that it
+    cannot read. uri: what is asked for.
 
     Raises ReadError when S3 refuses or does not answer, ObjectChanged for a failed `If-Match`, Refused for what is no
     bucket's or key's name to botocore, RouteError where there are no credentials to sign with.
     """
+    from binascii import Error as NoBase64
+    from http.client import HTTPException
+    from xml.etree.ElementTree import ParseError
+
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
     except (BotoCoreError, ClientError) as error:
         raise our_error(s3, uri, error) from error
+    except (
+        ResponseParserError,
+        HTTPError,
+        HTTPException,
+        ParseError,
+        UnicodeError,
+        NoBase64,
+        RecursionError,
+    ) as error:
+        raise our_error(s3, uri, error) from error
 
 
 def our_error(s3: S3Client, uri: str, error: Exception) -> S3PrivateError:
     """The error that `as_ours` raises for botocore's."""
-    from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError, ParamValidationError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        HTTPClientError,
+        NoCredentialsError,
+        ParamValidationError,
+    )
     from botocore.exceptions import ConnectionError as NotConnected
 
     if isinstance(error, ClientError):
@@ -59,6 +82,9 @@ def our_error(s3: S3Client, uri: str, error: Exception) -> S3PrivateError:
         return Refused(f"{uri}: {said}")
     if isinstance(error, HTTPClientError | NotConnected):
         return ReadError(f"{uri}: {said}. `s3private verify ROUTE` says whether the path can be used from here")
+    if not isinstance(error, BotoCoreError):
+        # Their words alone seldom say what it was.
+        return ReadError(f"{uri}: what came cannot be read: {type(error).__name__}: {said}")
     return ReadError(f"{uri}: {said}")
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
 from s3private.errors import Refused
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
+"""Upper case, `_` and up to 255 characters: us-east-1 gave such names until 2018, and they are still served.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 
 class ObjectEntry(NamedTuple):
@@ -54,4 +59,23 @@ def split_uri(uri: str) -> tuple[str, str]:
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not separator or not bucket:
         raise Refused(f"not an S3 URI: {uri!r} (write s3://bucket/key or s3://bucket/prefix)")
+    refuse_no_name(bucket, key)
     return bucket, key
+
+
+def refuse_no_name(bucket: str, key: str) -> None:
+    """Raises Refused for a name that no bucket can have (an ARN is not looked at), and for a key that is no UTF-8."""
+    if (not _BUCKET.fullmatch(bucket) or ".." in bucket) and not bucket.startswith("arn:"):
+        raise Refused(f"{_shown(bucket, key)}: Invalid bucket name: it is of letters, digits, '.', '-' and '_' alone")
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise Refused(
+            f"{_shown(bucket, key)}: not a key: half of a surrogate pair is in it, and keys are UTF-8. It may come "
+            "from a file's name in another encoding"
+        ) from None
+
+
+def _shown(bucket: str, key: str) -> str:
+    """The URI, in a way that can be written anywhere that takes UTF-8."""
+    return f"s3://{bucket}/{key}".encode(errors="backslashreplace").decode()

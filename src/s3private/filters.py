@@ -17,6 +17,7 @@ from s3private.errors import Refused
 Test = Callable[[ObjectEntry | ObjectVersion], bool]
 
 _WILDCARDS = re.compile(r"[*?\[]")
+_NAME, _ANYTHING, _DIRECTORIES = "[^/]*", ".*", "(?:.*/)?"
 
 
 def has_wildcards(name: str) -> bool:
@@ -90,29 +91,63 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
 
     `*`: any characters but `/`. `?`: one of them. `[abc]`, `[a-z]`, `[!a-z]`: one of these, or none of these, never
     `/`. `**`: any characters, `/` too; `**/`: any number of whole directories, none too. `[*]` is a literal `*`.
+
+    However many wildcards there are, a key of n characters takes n * n steps at most. What is between two wildcards is
+    taken where it first fits, and never tried again: the earlier it ends, the more is left to the next wildcard. (A `*`
+    ends at the next `/`: what is behind it either lies in one directory, or has its `/` at that one place.)
     """
-    pattern, at = [], 0
+    # What each wildcard begins, up to the next: literal characters as patterns.
+    spans: list[tuple[str, list[str]]] = [("", [])]
+    at = 0
     while at < len(glob):
         character = glob[at]
         if glob.startswith("**/", at) and (at == 0 or glob[at - 1] == "/"):
-            pattern.append("(?:.*/)?")
+            spans.append((_DIRECTORIES, []))
             at += 3
         elif glob.startswith("**", at):
-            pattern.append(".*")
+            spans.append((_ANYTHING, []))
             at += 2
         elif character == "*":
-            pattern.append("[^/]*")
+            spans.append((_NAME, []))
             at += 1
         elif character == "?":
-            pattern.append("[^/]")
+            spans[-1][1].append("[^/]")
             at += 1
         elif character == "[" and (end := glob.find("]", at + 2 + glob.startswith("[!", at))) > 0:
-            pattern.append(_one_of(glob[at + 1 : end]))
+            spans[-1][1].append(_one_of(glob[at + 1 : end]))
             at = end + 1
         else:
-            pattern.append(re.escape(character))
+            spans[-1][1].append(re.escape(character))
             at += 1
-    return re.compile("".join(pattern), re.DOTALL)
+    # A wildcard that stands beside another: together they are the wider one, or anything.
+    merged = spans[:1]
+    for wildcard, literal in spans[1:]:
+        before, nothing = merged[-1]
+        if before and not nothing:
+            merged[-1] = (wildcard if wildcard == before else _ANYTHING, literal)
+        else:
+            merged.append((wildcard, literal))
+    return re.compile(_first_fit([(wildcard, "".join(literal)) for wildcard, literal in merged]), re.DOTALL)
+
+
+def _first_fit(spans: list[tuple[str, str]]) -> str:
+    """Each span is a wildcard and what follows it. A `*` belongs to the last other wildcard before it, which begins
+    later where the `*` does not fit."""
+    groups: list[tuple[str, str, list[str]]] = []
+    for wildcard, literal in spans:
+        if wildcard == _NAME:
+            groups[-1][2].append(literal)
+        else:
+            groups.append((wildcard, literal, []))
+    pattern = ""
+    for wildcard, literal, names in groups[:-1]:
+        fitting = literal + "".join(f"(?>{_NAME}?{name})" for name in names)
+        lazily = {"": "", _ANYTHING: ".*?", _DIRECTORIES: "(?:.*?/)??"}[wildcard]
+        pattern += f"(?>{lazily}{fitting})"
+    # The last one ends where the key does, wherever it begins.
+    wildcard, literal, names = groups[-1]
+    pattern += wildcard + literal + "".join(f"(?>{_NAME}?{name})" for name in names[:-1])
+    return pattern + "".join(f"{_NAME}{name}" for name in names[-1:])
 
 
 def _one_of(inside: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import chain
 from operator import methodcaller
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from s3private.buckets import refuse_elsewhere
 from s3private.client import refuse_other_clients
@@ -42,8 +42,9 @@ class Listing(Iterator[ObjectEntry]):
     def __init__(self, bucket: str, uri: str, pages: Iterator[Page]) -> None:
         self._bucket = bucket
         self._uri = uri
-        self._pages = InOneProcess(pages)
-        self._begun = False
+        self._whole = _Whole(uri, pages)
+        self._pages = InOneProcess(self._whole)
+        self._begun = self._handed_out = False
         # No generator: where a thread was in one at a fork, it says no more there than that it is running.
         self._entries: Iterator[ObjectEntry] = chain.from_iterable(map(methodcaller("entries", bucket), self._pages))
 
@@ -51,11 +52,18 @@ class Listing(Iterator[ObjectEntry]):
         return f"<Listing of {self._uri}, a stream: loop over it once, or call to_pandas() or to_arrow()>"
 
     def __iter__(self) -> Iterator[ObjectEntry]:
+        """Raises Refused where the listing was gone through already: a second loop would look like an empty one."""
+        if self._whole.ended or self._handed_out:
+            raise Refused(self._gone())
+        self._whole.check()
         self._begun = True
         # Not self: a loop then costs no call of a Python function for each object.
         return self._entries
 
     def __next__(self) -> ObjectEntry:
+        if self._handed_out:
+            raise Refused(self._gone())
+        self._whole.check()
         self._begun = True
         return next(self._entries)
 
@@ -71,6 +79,7 @@ class Listing(Iterator[ObjectEntry]):
         """Ask for no more, and take nothing more in."""
         self._begun = True
         self._pages.close()
+        self._whole.ended = self._handed_out = False
         self._entries = chain.from_iterable(())
 
     def arrow_batches(self) -> Iterator[pyarrow.RecordBatch]:
@@ -100,9 +109,42 @@ class Listing(Iterator[ObjectEntry]):
     def _all(self) -> Iterator[Page]:
         """The pages, which are handed out once: a table of what was left would look like all of it."""
         if self._begun:
-            raise Refused(f"{self._uri}: this listing was gone through already, or in part: call list_objects again")
-        self._begun = True
+            raise Refused(self._gone())
+        self._begun = self._handed_out = True
         return self._pages
+
+    def _gone(self) -> str:
+        return f"{self._uri}: this listing was gone through already, or in part: call list_objects again"
+
+
+class _Whole(Iterator["Page"]):
+    """Pages up to their end, which is none after an error: whoever goes on then would take what came for all of it."""
+
+    def __init__(self, uri: str, pages: Iterator[Page]) -> None:
+        self._uri = uri
+        self._pages = pages
+        self._broken = False
+        self.ended = False
+
+    def check(self) -> None:
+        if self._broken:
+            raise ReadError(f"{self._uri}: this listing ended in an error, and is not whole: call list_objects again")
+
+    def __next__(self) -> Page:
+        self.check()
+        try:
+            return next(self._pages)
+        except StopIteration:
+            self.ended = True
+            raise
+        except BaseException:
+            self._broken = True
+            raise
+
+    def close(self) -> None:
+        close: Any = getattr(self._pages, "close", None)
+        if close is not None:
+            close()
 
 
 def list_objects(

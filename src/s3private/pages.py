@@ -50,6 +50,10 @@ class Page(NamedTuple):
             self.storage_classes[chosen],
         )
 
+    def objects(self) -> Page:
+        """All objects, without prefixes and token."""
+        return Page(self.keys, self.modified, self.etags, self.sizes, self.storage_classes)
+
     def chosen(self, mask: Sequence[bool]) -> Page:
         """The objects for which `mask` is true, without prefixes and token."""
         return Page(

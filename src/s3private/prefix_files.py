@@ -156,7 +156,7 @@ class PrefixFiles:
             raise error
         self._leave_out(uri, refused)
 
-    def _unread(self, uri: str, error: ReadError) -> None:
+    def _unread(self, uri: str, error: S3PrivateError) -> None:
         self._waiting.pop(uri, None)
         self._leave_out(uri, error)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import Item, Wanted, content_range, fetch, no_memory, wanted, wrong_range
+from s3private.asking import Item, Wanted, content_range, fetch, no_memory, refuse_unknown, wanted, wrong_range
 from s3private.beside import BESIDE
 from s3private.checksums import stored_checksum, verify
 from s3private.client import counters_of, refuse_other_clients, wire_of
 from s3private.entries import ObjectEntry, ObjectVersion
-from s3private.errors import ObjectChanged, ReadError, Refused
+from s3private.errors import ObjectChanged, ReadError, Refused, S3PrivateError
 from s3private.exchange import Exchange, Outcome
 from s3private.forks import InOneProcess
 from s3private.fresh import filled, fresh_bytes
@@ -58,14 +58,14 @@ def read_objects(
     ordered: bool = True,
     memory: int = MEMORY,
     extra_args: Mapping[str, Any] | None = None,
-    on_error: Callable[[str, ReadError], object] | None = None,
+    on_error: Callable[[str, S3PrivateError], object] | None = None,
 ) -> Iterator[ObjectBody]:
     """The bodies of `objects` (URIs, or entries of a listing), in their order, or as they come.
 
     An entry of a listing is read only as it was listed: ObjectChanged when it was replaced since.
     workers: requests at once; default 64, or 8 threads where everything goes through boto3. memory: bytes.
-    extra_args: see `read_object`. on_error: called with the URI and the error of an object that cannot be read, which
-    is then left out; default: raise it.
+    extra_args: see `read_object`. on_error: called with the URI and the error of an object that cannot be read
+    (Refused: none can have that name), which is then left out; default: raise it.
 
     Memory: at most memory (or the largest object, where that is more) + the largest object, the one handed out last
     included; while boto3 is asked again up to 8 objects more. Of bodies up to 32 MiB the C library may keep as much as
@@ -77,6 +77,7 @@ def read_objects(
         raise Refused(f"read_objects reads many: give a list, read_objects(s3, [{objects!r}]), or use read_object")
     if workers is not None and workers < 1:
         raise ValueError("workers must be 1 or more")
+    refuse_unknown(extra_args or {})
     at_once = workers or (SOCKETS if wire_of(s3) else BESIDE)
     return InOneProcess(_Many(s3, objects, at_once, ordered, memory, extra_args, on_error).read())
 
@@ -248,6 +249,10 @@ def _object(s3: S3Client, asked: Wanted, fields: Mapping[str, str], body: bytes,
     )
 
 
+_NOTHING = Wanted("", "", None, {}, ())
+"""In the place of what is refused: nothing is asked for."""
+
+
 class _Many:
     def __init__(
         self,
@@ -257,7 +262,7 @@ class _Many:
         ordered: bool,
         memory: int,
         extra_args: Mapping[str, Any] | None,
-        on_error: Callable[[str, ReadError], object] | None,
+        on_error: Callable[[str, S3PrivateError], object] | None,
     ) -> None:
         self._s3 = s3
         self._objects = enumerate(iter(objects))
@@ -271,7 +276,7 @@ class _Many:
         self._sizes: dict[int, int] = {}
         self._expected = 0
         self._held: dict[int, int] = {}
-        self._ready: dict[int, ObjectBody | ReadError] = {}
+        self._ready: dict[int, ObjectBody | tuple[str, S3PrivateError]] = {}
 
     def read(self) -> Iterator[ObjectBody]:
         turn = in_hand = 0
@@ -289,7 +294,8 @@ class _Many:
                 exchange.send()
                 while self._ready and (turn in self._ready or not self._ordered):
                     number = turn if self._ordered else next(iter(self._ready))
-                    result, asked = self._ready.pop(number), self._wanted.pop(number)
+                    result = self._ready.pop(number)
+                    del self._wanted[number]
                     self._expected -= self._sizes.pop(number)
                     # The reader has that one until it takes the next.
                     exchange.released(in_hand)
@@ -299,9 +305,9 @@ class _Many:
                         yield result
                         del result
                     elif self._on_error is None:
-                        raise result
+                        raise result[1]
                     else:
-                        self._on_error(asked.uri, result)
+                        self._on_error(*result)
 
     def _follow(self) -> None:
         """Ask for as many more as there may be. A listing says how large they are; of others we learn as they come."""
@@ -313,7 +319,15 @@ class _Many:
             number, item = next(self._objects, (-1, ""))
             if number < 0:
                 return
-            asked = self._wanted[number] = wanted(item, self._extra_args)
+            try:
+                asked = self._wanted[number] = wanted(item, self._extra_args)
+            except Refused as error:
+                if self._on_error is None:
+                    raise
+                self._wanted[number] = _NOTHING
+                self._sizes[number] = self._held[number] = 0
+                self._ready[number] = item.uri if isinstance(item, ObjectEntry | ObjectVersion) else str(item), error
+                continue
             self._sizes[number] = 0 if isinstance(item, str) else item.size
             self._expected += self._sizes[number]
             self._exchange.ask(number, asked.get(), most=asked.size)
@@ -324,7 +338,7 @@ class _Many:
             try:
                 fetched = outcome.result()
             except ReadError as error:
-                self._ready[number] = error
+                self._ready[number] = asked.uri, error
                 return
             self._exchange.released(self._held[number] - len(fetched.body))
             self._arrived(number, fetched.fields, fetched.body)
@@ -345,7 +359,7 @@ class _Many:
         try:
             self._ready[number] = _whole(self._s3, self._wanted[number], fields, body)
         except ReadError as error:
-            self._ready[number] = error
+            self._ready[number] = self._wanted[number].uri, error
 
 
 class _Ranges:

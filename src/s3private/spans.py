@@ -262,7 +262,7 @@ class Spans:
     # What an answer means
 
     def _explored(self, span: Span, ask: Ask, page: Page) -> Page:
-        objects = page.part(0, len(page.keys))
+        objects = page.objects()
         if page.token is not None and not page.keys and not page.prefixes:
             # S3 passed over deleted names alone: what comes is as unknown as before.
             span.explore, span.token = True, page.token
@@ -286,7 +286,7 @@ class Spans:
         return Page()
 
     def _listed(self, span: Span, page: Page) -> Page:
-        objects, more = page.part(0, len(page.keys)), page.token is not None
+        objects, more = page.objects(), page.token is not None
         span.token = page.token
         if span.skip is not None:
             objects = objects.part(_end_of(objects.keys, span.skip), len(objects.keys))

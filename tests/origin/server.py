@@ -74,6 +74,8 @@ class Origin:
         """Session tokens that are good; None: any."""
         self.resumed: list[bool] = []
         """Of each connection: whether it went on with another one's TLS session."""
+        self.chunk: int | None = 5000
+        """Lists are sent in chunks of so many bytes, as S3 sends them; None: with their length."""
         self.redirect: str | None = None
         """The region that everybody is sent to, as S3 does when a bucket is in another one."""
         self.let_go = threading.Event()
@@ -175,7 +177,10 @@ class Origin:
             raise _Over
         if fault is not None and fault.kind == "slow down":
             status, fields, body = _error(503, "SlowDown", "Please reduce your request rate.")
-        lines = [f"HTTP/1.1 {status} Any", f"content-length: {len(body)}"]
+        framing = f"content-length: {len(body)}"
+        if self.chunk is not None and status == 200 and not request.key and request.method == "GET":
+            framing, body = "transfer-encoding: chunked", _chunked(body, self.chunk)
+        lines = [f"HTTP/1.1 {status} Any", framing]
         lines += [f"date: {formatdate(usegmt=True)}", "server: AmazonS3", "x-amz-request-id: 0A1B2C3D"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
@@ -260,6 +265,11 @@ class Origin:
                 "</ListBucketResult>"
             ).encode(),
         )
+
+
+def _chunked(body: bytes, size: int) -> bytes:
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
 
 
 class _Over(Exception):

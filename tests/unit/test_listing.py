@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from origin.lists import Lists, Version
 from origin.server import Fault, Request
-from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, connect, list_objects, list_versions
+from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, connect, list_objects, list_versions, read_object
 from s3private.filters import glob_pattern
 from unit.bucket import Bucket
 
@@ -59,6 +59,15 @@ def test_a_listing_is_all_keys_in_order(lists: Lists, lean: bool, at_once: int) 
     day = datetime(2026, 1, len(key) % 28 + 1, tzinfo=UTC)
     assert entries[0] == ObjectEntry("sales-records", key, len(key), day, f'"{len(key):032x}"', "STANDARD")
     assert len(lists.through_boto3()) == (0 if lean else len(lists.requests))
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 7, 1000, 100_000])
+def test_lists_are_taken_in_chunks_of_any_size_without_boto3(lists: Lists, chunk: int | None) -> None:
+    """S3 sends them so: were they refused, each would be asked for twice, the second time 35 times slower."""
+    lists.chunk = chunk
+    assert [entry.key for entry in list_objects(client(lists), "s3://sales-records/", page_size=30)] == KEYS
+    assert lists.requests
+    assert not lists.through_boto3()
 
 
 def test_without_order_it_is_the_same_keys(s3: Any) -> None:
@@ -123,6 +132,33 @@ def test_a_table_of_a_listing_that_was_gone_through_is_refused_and_not_short(lis
             go(listing)
             with pytest.raises(Refused, match="gone through already, or in part: call list_objects again"):
                 table(listing)
+
+
+def test_a_second_loop_is_refused_and_not_empty(lists: Lists) -> None:
+    s3 = client(lists)
+    for go in (list, lambda listing: listing.to_arrow()):
+        listing = list_objects(s3, "s3://sales-records/")
+        go(listing)
+        with pytest.raises(Refused, match="gone through already, or in part: call list_objects again"):
+            list(listing)
+    empty = list_objects(s3, "s3://sales-records/none")
+    assert list(empty) == []
+    with pytest.raises(Refused, match="gone through already"):
+        iter(empty)
+    in_part = list_objects(s3, "s3://sales-records/")
+    assert [next(in_part).key, *(entry.key for entry in in_part)] == KEYS
+
+
+def test_what_ended_in_an_error_does_not_end_as_if_it_were_whole_when_it_is_gone_on_with(lists: Lists) -> None:
+    lists.written = lambda request, page: page if "continuation-token" not in request.parameters else ""
+    listing = list_objects(client(lists), "s3://sales-records/", page_size=5, at_once=1)
+    came = [next(listing).key for _ in range(5)]
+    assert came == KEYS[:5]
+    for _ in range(2):
+        with pytest.raises(ReadError, match=r"s3://sales-records/: (what came is no|this listing ended in an error)"):
+            list(listing)
+    with pytest.raises(ReadError, match="ended in an error, and is not whole"):
+        next(listing)
 
 
 def test_a_list_that_is_cut_short_is_an_error_and_not_a_short_list(lists: Lists) -> None:
@@ -267,6 +303,63 @@ def test_filters_keep_what_they_say(s3: Any, asked: dict[str, Any], kept: Any) -
 def test_wrong_arguments_are_refused_before_any_request(lists: Lists, asked: dict[str, Any], said: str) -> None:
     with pytest.raises(Refused, match=said):
         list_objects(client(lists), "s3://sales-records/", **asked)
+    assert not lists.requests
+
+
+def test_globs_match_what_trying_every_way_matches() -> None:
+    """Against the plainest translation, which tries all there is, however long that takes."""
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    plain = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "[ab]": "[ab]", "[!a]": "[^a/]"}
+    matched = 0
+    for _ in range(5000):
+        pieces = rng.choices(["a", "b", "/", "*", "**", "/**/", "*/", "?", "[ab]", "[!a]"], k=rng.randint(1, 8))
+        glob = "".join(pieces)
+        pattern = ""
+        rest = glob
+        while rest:
+            begins = len(rest) == len(glob) or glob[-len(rest) - 1] == "/"
+            piece = next((p for p in plain if rest.startswith(p) and (p != "**/" or begins)), rest[0])
+            pattern += plain.get(piece, piece)
+            rest = rest[len(piece) :]
+        ours, theirs = glob_pattern(glob), re.compile(pattern, re.DOTALL)
+        for _ in range(20):
+            key = "".join(rng.choices("ab/", weights=(3, 3, 2), k=rng.randint(0, 10)))
+            assert bool(ours.fullmatch(key)) == bool(theirs.fullmatch(key)), (glob, key)
+            matched += bool(ours.fullmatch(key))
+    assert matched > 5000
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("glob", "key"),
+    [
+        ("**a**a**a**a**a**a**b", "a" * 1000),
+        ("*a*a*a*a*a*a*a*b", "a" * 1000),
+        ("**/*a*/**/*a*/**/*a*/**/*a*/x", "/".join(["a"] * 500)),
+        ("**a*a*a**a*a*a**a*a*b", "a" * 1000),
+        ("**/" * 8 + "x", "a/" * 500),
+        ("**a/" * 20 + "x", "a/" * 500),
+        ("**?*?*?*?**[ab]*?*b", "a" * 1000),
+    ],
+)
+def test_many_wildcards_take_no_power_of_their_number(glob: str, key: str) -> None:
+    """Trying every way takes hours."""
+    assert glob_pattern(glob).fullmatch(key) is None
+    assert glob_pattern(glob).fullmatch(key + "b/x") is None or glob.endswith("x")
+
+
+def test_a_name_that_no_object_can_have_is_refused_before_any_request(lists: Lists) -> None:
+    s3 = client(lists)
+    for bucket in ("a b", "-a", "a..b", "a/../b"[2:], "é", "x" * 300, "a\nb", "a\0", "a?b", "\udce9"):
+        for call in (list_objects, list_versions, lambda s3, uri: read_object(s3, f"{uri}k")):
+            with pytest.raises(Refused, match="Invalid bucket name"):
+                call(s3, f"s3://{bucket}/")
+    latin = b"caf\xe9".decode("utf-8", "surrogateescape")
+    for call in (list_objects, list_versions, read_object):
+        with pytest.raises(Refused, match=r"s3://b/caf\\udce9: not a key: half of a surrogate pair is in it"):
+            call(s3, f"s3://b/{latin}")
     assert not lists.requests
 
 

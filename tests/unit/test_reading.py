@@ -184,6 +184,22 @@ def test_errors_can_be_collected_and_the_rest_is_read(origin: Origin, s3: Any) -
     assert failed == ["s3://b/b", "s3://b/d"]
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_no_object_can_be_called_is_an_error_of_that_one_alone(origin: Origin, s3: Any, ordered: bool) -> None:
+    origin.put("b", "a", b"a")
+    origin.put("b", "c", b"c")
+    latin = "s3://b/" + b"caf\xe9".decode("utf-8", "surrogateescape")
+    objects = [latin, "s3://b/a", "s3://no bucket/k", "http://b/k", "s3://b/c", "s3://b/"]
+    failed: list[tuple[str, type]] = []
+    read = read_objects(s3, objects, ordered=ordered, on_error=lambda uri, error: failed.append((uri, type(error))))
+    assert sorted(each.body for each in read) == [b"a", b"c"]
+    assert failed == [(uri, Refused) for uri in objects if uri not in ("s3://b/a", "s3://b/c")]
+    with pytest.raises(Refused, match="half of a surrogate pair"):
+        list(read_objects(s3, [latin]))
+    with pytest.raises(Refused, match="extra_args has 'Nothing'"):
+        read_objects(s3, objects, extra_args={"Nothing": 1}, on_error=lambda uri, error: None)
+
+
 def test_the_stored_checksum_is_verified_and_named(origin: Origin, s3: Any) -> None:
     body = content(200_000)
     origin.put("b", "crc", body, **crc32(body))

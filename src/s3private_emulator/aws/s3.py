@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
@@ -115,7 +115,10 @@ class S3:
                 self._authorize(environ, address, bucket, caller)
         except S3Refusal as refusal:
             return _answer(refusal, environ, start_response)
-        return self._moto(_path_style(environ, address, bucket, caller), start_response)
+        lists = environ["REQUEST_METHOD"] == "GET" and not address.key
+        return self._moto(
+            _path_style(environ, address, bucket, caller), _in_chunks(start_response) if lists else start_response
+        )
 
     def _caller(self, environ: WSGIEnvironment) -> tuple[Signature, Credential]:
         request = Request(environ)
@@ -231,6 +234,16 @@ class S3:
             if endpoint is not None and endpoint.available:
                 return endpoint
         raise S3Refusal(503, "ServiceUnavailable", f"{vpc_endpoint_id} is not an available endpoint")
+
+
+def _in_chunks(start_response: StartResponse) -> StartResponse:
+    """S3 sends lists without a length, in chunks: the server does so where the application names none."""
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
+        unframed = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        return start_response(status, unframed if status.startswith("200") else headers, exc_info)
+
+    return start
 
 
 def find_bucket(name: str) -> FakeBucket | None:

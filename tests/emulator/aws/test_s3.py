@@ -235,6 +235,14 @@ def test_lists_are_paged_in_the_order_of_keys(aws: Site) -> None:
     assert [k for p in pages for k in keys_of(p)] == sorted(aws.world.buckets[BUCKET])
 
 
+def test_lists_come_in_chunks_and_bodies_with_their_length(aws: Site) -> None:
+    client = aws.client("s3")
+    listed = client.list_objects_v2(Bucket=BUCKET)["ResponseMetadata"]["HTTPHeaders"]
+    assert listed["transfer-encoding"] == "chunked"
+    assert "content-length" not in listed
+    assert client.get_object(Bucket=BUCKET, Key="readme.txt")["ResponseMetadata"]["HTTPHeaders"]["content-length"]
+
+
 def test_a_delimiter_folds_folders(aws: Site) -> None:
     found = aws.s3.list_objects_v2(Bucket=BUCKET, Delimiter="/")
     assert ([p["Prefix"] for p in found["CommonPrefixes"]], keys_of(found)) == (["2026/"], ["readme.txt"])
