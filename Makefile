@@ -15,7 +15,7 @@ help:
 	@echo "make test-matrix  provisioning under every fault, in its long form: about 20 minutes"
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
-	@echo "make test-forks  200 moments at which a busy process forks; ten minutes"
+	@echo "make test-forks  200 moments at which a busy process forks; four minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make mutants MODULES=\"wire http1\"  what no test sees when it is changed; hours for all of them"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
@@ -57,7 +57,7 @@ test-late: $(READY)
 	@S3PRIVATE_LATE_CASES=1000 $(BIN)/python -m pytest -q -s tests/unit/test_late_threads.py
 
 test-forks: $(READY)
-	@echo "== 200 moments at which a busy process forks; about ten minutes"
+	@echo "== 200 moments at which a busy process forks; about four minutes"
 	@S3PRIVATE_FORK_MOMENTS=200 $(BIN)/python -m pytest -q -s tests/unit/test_fork_moments.py
 
 test-versions: $(READY)

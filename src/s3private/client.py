@@ -94,6 +94,9 @@ def connect(
 ) -> S3Client:
     """A boto3 S3 client for the Route's host alone, safe to share between threads.
 
+    A forked process can use it, too. What was begun before the fork raises Refused there, and goes on in the parent;
+    an opened file goes on in both.
+
     route: a Route; the file that provisioning wrote; or a path's bare name, looked up as `<name>.route.json` in the
     directory that the environment variable S3PRIVATE_ROUTES names.
     session: whose credentials sign. service_credential: the Unity Catalog service credential that signs instead;
