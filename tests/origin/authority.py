@@ -17,7 +17,13 @@ class Authority:
         authority = trustme.CA()
         self.file = directory / "ca.pem"
         authority.cert_pem.write_to_path(str(self.file))
-        self.server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority = authority
+        self.server_context = self.for_names("localhost", "127.0.0.1")
+
+    def for_names(self, *names: str) -> ssl.SSLContext:
+        """A server's, whose certificate has these names alone."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # In one process with who forks: a handshake of the server's must not be under way then, either.
-        prepare(self.server_context)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self.server_context)
+        prepare(context)
+        self._authority.issue_cert(*names).configure_cert(context)
+        return context

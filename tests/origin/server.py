@@ -7,7 +7,7 @@ import ssl
 import struct
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -72,6 +72,13 @@ class Origin:
         """Called before a request is answered: the place to replace an object."""
         self.tokens: set[str] | None = None
         """Session tokens that are good; None: any."""
+        self.wrong_token = (400, "ExpiredToken")
+        """What is said of any other."""
+        self.raw: Callable[[Request], Iterable[bytes] | None] = lambda request: None
+        """What is sent in the place of an answer, byte by byte as it is given; None: the answer."""
+        self.server_context = authority.server_context
+        self.addresses: list[str] = []
+        """Of each connection: which address of this machine it came to."""
         self.resumed: list[bool] = []
         """Of each connection: whether it went on with another one's TLS session."""
         self.chunk: int | None = 5000
@@ -82,10 +89,13 @@ class Origin:
         """What is held is sent once this is set."""
         self.lock = threading.Lock()
         self._ended = threading.Event()
-        self._connections = 0
         self._open: set[socket.socket] = set()
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port: int = self._listening.getsockname()[1]
+        self._listening = [socket.create_server(("127.0.0.1", 0), backlog=256)]
+        self.port: int = self._listening[0].getsockname()[1]
+
+    def listen(self, address: str) -> None:
+        """At another address of this machine, too: before it is serving."""
+        self._listening.append(socket.create_server((address, self.port), backlog=256))
 
     def put(self, bucket: str, key: str, body: bytes, *, version: str | None = None, **fields: str) -> Stored:
         """Store it; fields: header names with `_` for `-`."""
@@ -106,32 +116,35 @@ class Origin:
 
     @contextmanager
     def serving(self) -> Iterator[Origin]:
-        accepting = threading.Thread(target=self._accept, daemon=True)
-        accepting.start()
+        accepting = [threading.Thread(target=self._accept, args=(each,), daemon=True) for each in self._listening]
+        for each in accepting:
+            each.start()
         try:
             yield self
         finally:
             self._ended.set()
-            _end(self._listening)
-            for each in list(self._open):
-                _end(each)
-            accepting.join(5)
+            for open in (*self._listening, *list(self._open)):
+                _end(open)
+            for each in accepting:
+                each.join(5)
 
-    def _accept(self) -> None:
+    def _accept(self, listening: socket.socket) -> None:
         while not self._ended.is_set():
             try:
-                connection, _ = self._listening.accept()
+                connection, _ = listening.accept()
             except OSError:
                 return
-            self._open.add(connection)
-            self._connections += 1
-            threading.Thread(target=self._serve, args=(connection, self._connections - 1), daemon=True).start()
+            with self.lock:
+                self._open.add(connection)
+                number = len(self.addresses)
+                self.addresses.append(connection.getsockname()[0])
+            threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, raw: socket.socket, number: int) -> None:
         connection: socket.socket | ssl.SSLSocket = raw
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = self.authority.server_context.wrap_socket(raw, server_side=True)
+            connection = self.server_context.wrap_socket(raw, server_side=True)
             self._open.add(connection)
             self.resumed.append(bool(connection.session_reused))
             unread = b""
@@ -171,6 +184,10 @@ class Origin:
 
     def _answer(self, connection: socket.socket, request: Request) -> None:
         self.before(request)
+        if (said := self.raw(request)) is not None:
+            for piece in said:
+                connection.sendall(piece)
+            return
         fault = self.fault(request)
         status, fields, body = self._content(request)
         if fault is not None and fault.kind == "gone":
@@ -212,7 +229,7 @@ class Origin:
 
     def _content(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         if self.tokens is not None and request.fields.get("x-amz-security-token") not in self.tokens:
-            return _error(400, "ExpiredToken", "The provided token has expired.")
+            return _error(*self.wrong_token, "The provided token has expired.")
         if not request.fields.get("authorization", "").startswith("AWS4-HMAC-SHA256 "):
             return _error(403, "AccessDenied", "Access Denied")
         if self.redirect is not None:
