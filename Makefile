@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test test-bundle test-matrix test-faults test-forks test-late test-versions mutants lint emulate bench bench-quick bench-memory bench-checksums clean help
+.PHONY: demo test test-bundle test-matrix test-faults test-downloads test-forks test-late test-versions mutants lint emulate bench bench-quick bench-memory bench-checksums clean help
 
 help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
 	@echo "make test-forks  200 moments at which a busy process forks; four minutes"
+	@echo "make test-downloads  300 downloads killed anywhere, and what they left cut, planted and forged; three minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make mutants MODULES=\"wire http1\"  what no test sees when it is changed; hours for all of them"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
@@ -59,6 +60,10 @@ test-late: $(READY)
 test-forks: $(READY)
 	@echo "== 200 moments at which a busy process forks; about four minutes"
 	@S3PRIVATE_FORK_MOMENTS=200 $(BIN)/python -m pytest -q -s tests/unit/test_fork_moments.py
+
+test-downloads: $(READY)
+	@echo "== 300 downloads killed anywhere, and what they left cut, planted and forged; about three minutes"
+	@S3PRIVATE_DOWNLOAD_CASES=240 $(BIN)/python -m pytest -q -s tests/unit/test_interrupted_downloads.py
 
 test-versions: $(READY)
 	@echo "== the notebook half on boto3 1.34.69, 1.36.2, 1.40.45 and the newest; about five minutes"
