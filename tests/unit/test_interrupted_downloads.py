@@ -109,7 +109,8 @@ class Case:
     # What happens to what it left
 
     def _hidden(self) -> list[Path]:
-        return sorted(self._directory.glob(".*"))
+        # Not what was planted.
+        return sorted(each for each in self._directory.glob(".*") if not each.is_symlink())
 
     def _nothing(self) -> None:
         """The control."""
