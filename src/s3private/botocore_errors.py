@@ -83,8 +83,8 @@ def our_error(s3: S3Client, uri: str, error: Exception) -> S3PrivateError:
     if isinstance(error, HTTPClientError | NotConnected):
         return ReadError(f"{uri}: {said}. `s3private verify ROUTE` says whether the path can be used from here")
     if not isinstance(error, BotoCoreError):
-        # Their words alone seldom say what it was.
-        return ReadError(f"{uri}: what came cannot be read: {type(error).__name__}: {said}")
+        # Their words alone seldom say what it was, or are all that came.
+        return ReadError(f"{uri}: what came cannot be read: {type(error).__name__}: {said[:200]}")
     return ReadError(f"{uri}: {said}")
 
 

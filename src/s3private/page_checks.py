@@ -6,7 +6,7 @@ Once for each page, not for each key: https://docs.aws.amazon.com/AmazonS3/lates
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from operator import lt
 from typing import TYPE_CHECKING
@@ -81,13 +81,17 @@ def _wrong_names(ask: Ask, names: Sequence[str]) -> str | None:
 
 
 def _other_answer(ask: Ask, page: Page) -> str | None:
-    """S3 repeats what it was asked: an answer that says something else is another request's."""
-    asked = {"Prefix": ask.prefix, "ContinuationToken": ask.token or ""}
+    asked = {"Prefix": ask.prefix, "Delimiter": "/" if ask.delimiter else "", "ContinuationToken": ask.token or ""}
     if ask.token is None:
         asked["StartAfter"] = ask.start_after
+    return other_answer(asked, page.said)
+
+
+def other_answer(asked: Mapping[str, str], said: Mapping[str, str]) -> str | None:
+    """S3 repeats what it was asked: an answer that says something else is another request's."""
     for name, value in asked.items():
-        said = page.said.get(name)
+        words = said.get(name)
         # Some servers encode them, and some do not.
-        if said and said != value and unquote_plus(said) != value:
-            return f"the answer is to another request: {name} {said[:200]!r}, and {value[:200]!r} was asked"
+        if words and words != value and unquote_plus(words) != value:
+            return f"the answer is to another request: {name} {words[:200]!r}, and {value[:200]!r} was asked"
     return None

@@ -19,7 +19,7 @@ from urllib.parse import unquote_plus
 from s3private.entries import ObjectEntry
 
 Row = tuple[str, str, str, str, str]
-SAID = ("Prefix", "StartAfter", "ContinuationToken")
+SAID = ("Prefix", "Delimiter", "StartAfter", "ContinuationToken")
 """The fields in which S3 repeats what it was asked."""
 
 

@@ -23,6 +23,8 @@ less than whole pages, so that its last page goes a little beyond its end and no
 _WORTH = 3
 """Pages that must be left of a span for it to be cut: each part's last page is mostly another's."""
 _SAMPLE = 24
+_DEEPEST = 8
+"""Levels of common prefixes that are looked through one by one, a request each: what is deeper is listed as it is."""
 
 
 class Ask(NamedTuple):
@@ -157,6 +159,7 @@ class Spans:
         self._at_once = at_once
         self._page_size = page_size
         self._ordered = ordered
+        self._below = len(prefix)
         self._spans = [Span(prefix)]
         self._under_way = 0
         self._kept = 0
@@ -253,7 +256,8 @@ class Spans:
             return Ask(span.prefix, span.low, span.token, delimiter=True)
         fresh = not (span.low or span.token or span.high)
         few = sum(1 + len(each.ahead) for each in self._spans) < 2 * self._at_once
-        if fresh and few and not span.sweeping and self._at_once > 1:
+        deep = span.prefix.count(DELIMITER, self._below) >= _DEEPEST
+        if fresh and few and not deep and not span.sweeping and self._at_once > 1:
             if span.ahead:
                 self._insert(span, span.cut_ahead(0))
             return Ask(span.prefix, delimiter=True)

@@ -15,7 +15,7 @@ from s3private.entries import ObjectVersion
 from s3private.errors import ReadError
 from s3private.filters import Test
 from s3private.list_xml import NoList, Row, XmlList, moment, required, size_of
-from s3private.page_checks import Way
+from s3private.page_checks import Way, other_answer
 from s3private.raw_answers import raw_answer
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class _Marker(NamedTuple):
 class _Page(NamedTuple):
     versions: list[ObjectVersion]
     next: _Marker | None
+    said: dict[str, str]
 
 
 def versions(
@@ -87,6 +88,9 @@ def _pages(s3: S3Client, uri: str, bucket: str, prefix: str, wanted: dict[str, A
 
 
 def _wrong_with(prefix: str, after: _Marker, page: _Page) -> str | None:
+    asked = {"Prefix": prefix, "KeyMarker": after.key, "VersionIdMarker": after.version or ""}
+    if wrong := other_answer(asked, page.said):
+        return wrong
     key = after.key
     for version in page.versions:
         if not version.key.startswith(prefix):
@@ -114,11 +118,11 @@ def _page(raw: bytes, bucket: str) -> _Page:
         raise NoList("common prefixes came, and versions were asked for")
     listed = [_version(found, bucket, row) for row in found.rows if row[0] in _KINDS]
     if not found.truncated:
-        return _Page(listed, None)
+        return _Page(listed, None, found.fields)
     key = found.fields.get("NextKeyMarker")
     if not key:
         raise NoList("the list was cut short, and how to go on was not said")
-    return _Page(listed, _Marker(found.name(key), found.fields.get("NextVersionIdMarker") or None))
+    return _Page(listed, _Marker(found.name(key), found.fields.get("NextVersionIdMarker") or None), found.fields)
 
 
 def _version(found: XmlList, bucket: str, row: Row) -> ObjectVersion:

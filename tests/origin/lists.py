@@ -64,12 +64,17 @@ class Lists(Origin):
         rows += "".join(
             f"<CommonPrefixes><Prefix>{_encoded(name)}</Prefix></CommonPrefixes>" for name, rolled in elements if rolled
         )
+        said = "<Delimiter>/</Delimiter>" if asked.get("delimiter") else ""
+        if token:
+            said += f"<ContinuationToken>{token}</ContinuationToken>"
+        if start := asked.get("start-after"):
+            said += f"<StartAfter>{_encoded(start)}</StartAfter>"
         more = ""
         if last is not None:
             more = f"<NextContinuationToken>{b64encode(last.encode()).decode()}</NextContinuationToken>"
         page = (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{NAMESPACE}"><Name>b</Name>'
-            f"<Prefix>{_encoded(prefix)}</Prefix>{more}<KeyCount>{len(elements)}</KeyCount><MaxKeys>{most}</MaxKeys>"
+            f"<Prefix>{_encoded(prefix)}</Prefix>{said}{more}<KeyCount>{len(elements)}</KeyCount><MaxKeys>{most}</MaxKeys>"
             f"<EncodingType>url</EncodingType><IsTruncated>{'true' if more else 'false'}</IsTruncated>{rows}"
             "</ListBucketResult>"
         )

@@ -159,6 +159,14 @@ def test_cutting_up_costs_few_requests_more(shape: Keys, pages: float) -> None:
         assert requests <= pages * len(keys) / 20 + 30, (len(keys) / 20, requests)
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("keys", [["/" * 1000], ["d/" * number + "file" for number in range(300)]])
+def test_deep_directories_are_not_a_request_each(keys: list[str], ordered: bool) -> None:
+    came, requests = listed(random.Random(1), Bucket(keys), "", at_once=16, page_size=1000, ordered=ordered)
+    assert sorted(came) == sorted(keys)
+    assert requests <= 20
+
+
 @pytest.mark.parametrize("shape", [flat_numbers, hexadecimal, partitions, skewed])
 @pytest.mark.parametrize("ordered", [True, False])
 def test_many_requests_are_under_way_at_once(shape: Keys, ordered: bool) -> None:
