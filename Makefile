@@ -6,13 +6,14 @@ READY := $(VENV)/ready
 PYTHON := $(shell for p in python3.12 $$(ls -d $$HOME/.pyenv/versions/3.12*/bin/python 2>/dev/null) python3.11 python3 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: demo test test-bundle test-matrix test-faults test-downloads test-forks test-late test-versions mutants lint emulate bench bench-quick bench-memory bench-checksums clean help
+.PHONY: demo test test-bundle test-matrix test-faults test-downloads test-forks test-late test-lists test-versions mutants lint emulate bench bench-quick bench-memory bench-checksums clean help
 
 help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
 	@echo "make test     lint, types, layers and tests"
 	@echo "make test-bundle  the real databricks command deploys and runs the bundle on the emulated clouds"
 	@echo "make test-matrix  provisioning under every fault, in its long form: about 20 minutes"
+	@echo "make test-lists  3,000 random buckets, listed in every way, with answers that are no list; five minutes"
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
 	@echo "make test-forks  200 moments at which a busy process forks; four minutes"
@@ -48,6 +49,10 @@ test-bundle: $(READY)
 test-matrix: $(READY)
 	@echo "== every interruption at every writing call, in its long form; about 20 minutes"
 	@$(BIN)/python -m pytest -q -rP -m matrix tests/emulated
+
+test-lists: $(READY)
+	@echo "== 3,000 random buckets, listed in every way, with answers that are no list; about five minutes"
+	@S3PRIVATE_LIST_CASES=3000 $(BIN)/python -m pytest -q -s --timeout 1800 tests/unit/test_random_lists.py
 
 test-faults: $(READY)
 	@echo "== 1,000 readings over a connection that breaks at any byte; about two minutes"
