@@ -6,12 +6,24 @@ pyarrow decodes; it is given a file that has those bytes already, so that it nev
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ReadError
+from s3private.parquet_bounds import (
+    RATIO,
+    Pages,
+    is_text,
+    longest_in,
+    pages_of,
+    refuse_deep_schema,
+    refuse_more,
+    text_of,
+    unpacked_page,
+    width_of,
+)
 from s3private.schemas import arrow, reading
 
 TAIL = 64 << 10
@@ -75,19 +87,71 @@ class Load:
     row_groups: tuple[int, ...]
     ranges: tuple[tuple[int, int], ...]
     columns: tuple[str, ...]
+    leaves: tuple[int, ...]
     compressed: int
     decoded: int
 
-    def read(self) -> Any:
-        """Their pyarrow.Table, with the columns of the file that were asked for."""
+    def read(self, memory: int) -> Any:
+        """Their pyarrow.Table, with the columns of the file that were asked for. Some strings may be dictionaries.
+
+        Raises ReadError where they become more than `memory` and more than RATIO times of what was fetched.
+        """
+        uri = self.file.entry.uri
         bodies = self.file.fetch(list(self.ranges), GAP)
         parts = {start: body for (start, _), body in zip(self.ranges, bodies, strict=True)}
         source = Segments(self.file.entry.size, self.file.fetch, parts)
-        with reading(self.file.entry.uri):
+        allowed = max(memory, RATIO * sum(len(body) for body in bodies))
+
+        def decoded(strings: Collection[str]) -> Any:
             # Not buffered beforehand: pyarrow would join ranges in its own way, and those are not at hand.
-            parquet = arrow("pyarrow.parquet")
-            opened = parquet.ParquetFile(source, metadata=self.file.fragment.metadata, pre_buffer=False)
+            opened = arrow("pyarrow.parquet").ParquetFile(
+                source, metadata=self.file.fragment.metadata, pre_buffer=False, read_dictionary=list(strings)
+            )
             return opened.read_row_groups(list(self.row_groups), columns=list(self.columns))
+
+        with reading(uri):
+            sure, unsure = self._becomes(parts, allowed)
+            refuse_more(uri, sure, allowed)
+            table = decoded(unsure)
+            texts = [text_of(table.column(name)) for name in unsure]
+            refuse_more(uri, sure + sum(texts), allowed)
+            # One array of strings ends at 2 GiB.
+            return decoded(()) if max(texts, default=0) > 1 << 30 else table
+
+    def _becomes(self, parts: Mapping[int, bytes], allowed: int) -> tuple[int, Collection[str]]:
+        """Bytes that they become at the most, and the columns of strings whose text is not in that.
+
+        A string that is in a dictionary once may be in the column a million times. Those are read as indices, whose
+        text can be told before it is made; where that cannot be, by the longest of them.
+        """
+        metadata = self.file.fragment.metadata
+        sure = 0
+        open_ends: dict[str, list[tuple[Any, Pages, bytes]]] = {}
+        for number in self.row_groups:
+            group = metadata.row_group(number)
+            for leaf in self.leaves:
+                chunk, column = group.column(leaf), metadata.schema.column(leaf)
+                if chunk.num_values > 0 and (body := parts.get(_range(chunk)[0])) is not None:
+                    pages = pages_of(body, chunk.num_values)
+                    sure += pages.values * width_of(column) + pages.plain + pages.dictionary
+                    if pages.indices * pages.longest and is_text(column):
+                        open_ends.setdefault(column.path, []).append((chunk, pages, body))
+        worst = {
+            path: sum(pages.indices * pages.longest for _, pages, _ in chunks) for path, chunks in open_ends.items()
+        }
+        if sure + sum(worst.values()) <= allowed:
+            return sure, ()
+        unsure = []
+        for path, chunks in open_ends.items():
+            if worst[path] <= (allowed - sure) // len(worst):
+                sure += worst[path]
+            elif path in self.columns and all(pages.indices == pages.values for _, pages, _ in chunks):
+                unsure.append(path)
+            else:
+                for chunk, pages, body in chunks:
+                    page = unpacked_page(body[slice(*pages.packed)], chunk.compression, pages.dictionary)
+                    sure += pages.indices * longest_in(page, pages.entries)
+        return sure, unsure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,33 +183,45 @@ class ParquetObject:
         leaves = [
             number for number, path in enumerate(paths) if any(path == n or path.startswith(f"{n}.") for n in there)
         ]
+        widths = [width_of(metadata.schema.column(leaf)) for leaf in leaves]
         groups: list[int] = []
         ranges: list[tuple[int, int]] = []
         decoded = 0
         for number in self._row_groups(matching, schema):
             group = metadata.row_group(number)
             chunks = [group.column(leaf) for leaf in leaves]
-            more = sum(chunk.total_uncompressed_size for chunk in chunks)
+            more = sum(
+                max(chunk.total_uncompressed_size, chunk.num_values * width)
+                for chunk, width in zip(chunks, widths, strict=True)
+            )
             if groups and decoded + more > most:
-                yield self._load(groups, ranges, there, decoded)
+                yield self._load(groups, ranges, there, leaves, decoded)
                 groups, ranges, decoded = [], [], 0
             groups.append(number)
             ranges += [_range(chunk) for chunk in chunks if chunk.total_compressed_size]
             decoded += more
         if groups:
-            yield self._load(groups, ranges, there, decoded)
+            yield self._load(groups, ranges, there, leaves, decoded)
 
     def _row_groups(self, matching: Any, schema: Any) -> list[int]:
         if matching is not None and all(_comparable(field.type, schema, field.name) for field in self.schema):
             return [each.id for each in self.fragment.subset(matching, schema=schema).row_groups]
         return list(range(self.fragment.metadata.num_row_groups))
 
-    def _load(self, groups: list[int], ranges: list[tuple[int, int]], columns: tuple[str, ...], decoded: int) -> Load:
+    def _load(
+        self,
+        groups: list[int],
+        ranges: list[tuple[int, int]],
+        columns: tuple[str, ...],
+        leaves: list[int],
+        decoded: int,
+    ) -> Load:
         return Load(
             file=self,
             row_groups=tuple(groups),
             ranges=tuple(ranges),
             columns=columns,
+            leaves=tuple(leaves),
             compressed=sum(length for _, length in ranges),
             decoded=decoded,
         )
@@ -163,10 +239,13 @@ def parquet_object(entry: Entry, fetch: Fetch) -> ParquetObject:
     if footer < start:
         tail = fetch([(footer, start - footer)], 0)[0] + tail
         start = footer
+    refuse_deep_schema(entry.uri, tail[footer - start : -8])
     source = Segments(entry.size, fetch, {start: tail})
     with reading(entry.uri):
         fragment = arrow("pyarrow.dataset").ParquetFileFormat().make_fragment(source)
         fragment.ensure_complete_metadata()
+        # Names that are no text are found out here.
+        str(fragment.physical_schema.names)
     source.forget()
     return ParquetObject(entry=entry, fetch=fetch, fragment=fragment)
 

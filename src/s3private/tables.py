@@ -17,6 +17,7 @@ from s3private.errors import ReadError, Refused
 from s3private.forks import InOneProcess
 from s3private.opening import open_object
 from s3private.parquet import Entry, Fetch, Load, ParquetObject, parquet_object
+from s3private.parquet_bounds import refuse_more
 from s3private.reading import read_objects, read_ranges
 from s3private.schemas import arrow, conformed, joined, printable, projected, reading, refuse_wrong_columns, unified
 from s3private.sources import Readable, apart, not_too_deep
@@ -145,6 +146,9 @@ def stream_parquet(
     schema: the tables' columns and types; default: those of all files together, for which all footers are read first.
     workers: files fetched and decoded at once. extra_args: see `read_object`.
 
+    memory: bytes. Row groups that become more than that and more than 100 times of what they take in the file are a
+    ReadError: a few hundred bytes can become more than there is.
+
     Memory: what is fetched or decoded and not yet taken, at most `memory` or one row group's columns where they are
     larger; the footers. Raises Refused without pyarrow or for a column that is not there, ReadError naming the file
     that cannot be read, ObjectChanged.
@@ -184,7 +188,10 @@ def _parquet(
     def read(load: Load) -> Any:
         uri = load.file.entry.uri
         with reading(uri):
-            table = load.read()
+            table = load.read(memory)
+            if not table.num_columns:
+                # How many rows there are is then the footer's word alone.
+                refuse_more(uri, 8 * table.num_rows * len(chosen), memory)
             if matching is not None:
                 # On all that the filter needs, in the types that it was written for.
                 table = conformed(table, projected(whole, dict.fromkeys(needed)), uri).filter(matching)
