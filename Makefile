@@ -20,6 +20,7 @@ help:
 	@echo "make test-downloads  300 downloads killed anywhere, and what they left cut, planted and forged; three minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make mutants MODULES=\"wire http1\"  what no test sees when it is changed; hours for all of them"
+	@echo "make test-hosts  which hosts are asked for, with every setting and handler, on each boto3; four minutes"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"
 	@echo "make bench    s3private beside its peers, about 20 minutes; writes docs/performance.md. bench-quick: three minutes"
 	@echo "make bench-memory  a listing of 1,000,000 keys and a read of 10 GiB within their bounds"
@@ -76,6 +77,10 @@ test-versions: $(READY)
 
 mutants: $(READY)
 	@PYTHONPATH=tests nice $(BIN)/python -m mutation $(MODULES)
+
+test-hosts: $(READY)
+	@echo "== which hosts are asked for, in a network that is loopback alone; about four minutes"
+	@$(BIN)/python -m pytest -q -m hosts tests/hosts
 
 lint: $(READY)
 	@echo "== lint, types, layers"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import ipaddress
 import re
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
@@ -210,9 +211,19 @@ def guard_s3(s3: Any, origin: Origin) -> None:
     kind = type(s3)
     own: dict[str, Any] = {name: _classic(getattr(kind, name)) for name in _TRANSFERS if hasattr(kind, name)}
     own |= {name: _here(getattr(kind, name), origin) for name in _PRESIGNED if hasattr(kind, name)}
-    # All that boto3's CRT transfers ask of a client: with none, S3Transfer(s3) too goes the classic way.
-    own["_get_credentials"] = lambda self: None
+    own["_get_credentials"] = _no_match(kind._get_credentials)
     s3.__class__ = type(kind.__name__, (kind,), own)
+
+
+def _no_match(method: Callable[..., Any]) -> Callable[..., Any]:
+    """S3Transfer(s3) too goes the classic way: boto3 gives its CRT client, one in a process, to whoever has the same
+    credentials. They are asked for to make that one, for all, and again to compare: then there are none."""
+
+    def called(self: Any) -> Any:
+        crt = sys.modules.get("boto3.crt")
+        return method(self) if crt is None or getattr(crt, "CRT_S3_CLIENT", crt) is None else None
+
+    return called
 
 
 def _classic(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import ssl
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import boto3
@@ -303,6 +305,8 @@ def crt(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         boto3.s3.transfer, "_should_use_crt", lambda config: config.preferred_transfer_client != "classic"
     )
     monkeypatch.setattr(boto3.s3.transfer, "create_crt_transfer_manager", create, raising=False)
+    monkeypatch.setitem(sys.modules, "boto3.crt", ModuleType("boto3.crt"))
+    monkeypatch.setattr(sys.modules["boto3.crt"], "CRT_S3_CLIENT", "one of the process", raising=False)
     return made
 
 
@@ -340,6 +344,15 @@ def test_other_clients_keep_their_transfers(origin: Origin, tmp_path: Path, monk
         plain.upload_fileobj(io.BytesIO(b"up"), "b", "up")
     assert made == ["crt"]
     assert plain._get_credentials() is not None
+
+
+def test_the_crt_client_of_a_process_is_made_as_by_any_other(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With credentials: else it would be nobody's, and the application's other clients would be slower than before."""
+    s3: Any = connect(origin.route())
+    crt(monkeypatch)
+    assert s3._get_credentials() is None
+    monkeypatch.setattr(sys.modules["boto3.crt"], "CRT_S3_CLIENT", None)
+    assert s3._get_credentials().access_key == "AKIAEXAMPLE000000000"
 
 
 def _taking(origin: Origin) -> Callable[[Any], Any]:
