@@ -194,6 +194,9 @@ class ParquetObject:
                 max(chunk.total_uncompressed_size, chunk.num_values * width)
                 for chunk, width in zip(chunks, widths, strict=True)
             )
+            if not leaves:
+                # Columns that the file has not are made for its rows.
+                more = 8 * group.num_rows
             if groups and decoded + more > most:
                 yield self._load(groups, ranges, there, leaves, decoded)
                 groups, ranges, decoded = [], [], 0
@@ -227,8 +230,11 @@ class ParquetObject:
         )
 
 
-def parquet_object(entry: Entry, fetch: Fetch) -> ParquetObject:
-    """The file with its footer: one request, or two where the footer is long. Raises ReadError when it is none."""
+def parquet_object(entry: Entry, fetch: Fetch, holds: Any = None) -> ParquetObject:
+    """The file with its footer: one request, or two where the footer is long. Raises ReadError when it is none.
+
+    holds: an expression that is true of all its rows, by which `loads` may leave them out, too.
+    """
     if entry.size < 12:
         raise ReadError(f"{entry.uri}: not a Parquet file: {entry.size} bytes")
     start = max(0, entry.size - TAIL)
@@ -242,7 +248,7 @@ def parquet_object(entry: Entry, fetch: Fetch) -> ParquetObject:
     refuse_deep_schema(entry.uri, tail[footer - start : -8])
     source = Segments(entry.size, fetch, {start: tail})
     with reading(entry.uri):
-        fragment = arrow("pyarrow.dataset").ParquetFileFormat().make_fragment(source)
+        fragment = arrow("pyarrow.dataset").ParquetFileFormat().make_fragment(source, partition_expression=holds)
         fragment.ensure_complete_metadata()
         # Names that are no text are found out here.
         str(fragment.physical_schema.names)

@@ -51,8 +51,8 @@ def table_files(s3: S3Client, objects: Objects, extra_args: Mapping[str, Any] | 
     notes: dict[str, None] = {}
     found = list(_files(s3, objects, extra_args, False, notes))
     for note in notes:
-        # Where the reader was called: over this function, and the one that all readers share.
-        warnings.warn(note, stacklevel=4)
+        # Where the reader was called: over this function, and the two that all readers share.
+        warnings.warn(note, stacklevel=5)
     return found
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from s3private import sources
 from s3private.errors import ReadError, Refused
@@ -18,10 +18,11 @@ from s3private.forks import InOneProcess
 from s3private.opening import open_object
 from s3private.parquet import Entry, Fetch, Load, ParquetObject, parquet_object
 from s3private.parquet_bounds import refuse_more
+from s3private.partitions import Partitions, refuse_other_partitioning
 from s3private.reading import read_objects, read_ranges
 from s3private.schemas import arrow, conformed, joined, printable, projected, reading, refuse_wrong_columns, unified
 from s3private.sources import Readable, apart, not_too_deep
-from s3private.table_files import Objects, table_files
+from s3private.table_files import Objects, TableFile, table_files
 from s3private.threads import Threads, result_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def read_csv(
     parse_options: Any = None,
     convert_options: Any = None,
     unpacked: int | None = None,
+    partitioning: Literal["hive"] | None = "hive",
     workers: int = WORKERS,
     extra_args: Mapping[str, Any] | None = None,
 ) -> pa.Table:
@@ -59,21 +61,21 @@ def read_csv(
     https://arrow.apache.org/docs/python/csv.html
     unpacked: bytes that one file may unpack to; default: 100 times its size, and 32 MiB in any case. Beyond that it is
     a ReadError, for a small file can unpack to more than there is memory.
-    workers: files parsed at once. extra_args: see `read_object`.
+    partitioning: see `stream_parquet`. workers: files parsed at once. extra_args: see `read_object`.
 
     Memory: the table, and 64 MiB + workers * 40 MiB. Raises Refused without pyarrow or for a column that is not there,
     ReadError naming the file that cannot be read or parsed, ObjectChanged.
     """
     csv = arrow("pyarrow.csv")
 
-    def parse(uri: str, source: Any) -> Any:
+    def parse(uri: str, source: Any, own: Any) -> Any:
         converting = convert_options or csv.ConvertOptions()
-        if schema is not None:
+        if own is not None:
             # A copy, for the options are the caller's. The types are given, so that nothing is guessed.
-            converting = _copy(csv.ConvertOptions, converting, column_types=dict(_types(schema)))
+            converting = _copy(csv.ConvertOptions, converting, column_types=dict(_types(own)))
         return csv.read_csv(source, read_options=read_options, parse_options=parse_options, convert_options=converting)
 
-    return _parsed(s3, objects, parse, "", columns, schema, unpacked, workers, extra_args)
+    return _parsed(s3, objects, parse, "", columns, schema, unpacked, partitioning, workers, extra_args)
 
 
 def read_json(
@@ -85,6 +87,7 @@ def read_json(
     read_options: Any = None,
     parse_options: Any = None,
     unpacked: int | None = None,
+    partitioning: Literal["hive"] | None = "hive",
     workers: int = WORKERS,
     extra_args: Mapping[str, Any] | None = None,
 ) -> pa.Table:
@@ -96,16 +99,16 @@ def read_json(
     """
     json = arrow("pyarrow.json")
 
-    def parse(uri: str, source: Any) -> Any:
+    def parse(uri: str, source: Any, own: Any) -> Any:
         parsing = parse_options
-        if schema is not None and parsing is None:
-            parsing = json.ParseOptions(explicit_schema=schema)
+        if own is not None and parsing is None:
+            parsing = json.ParseOptions(explicit_schema=own)
         return json.read_json(not_too_deep(uri, source), read_options=read_options, parse_options=parsing)
 
     expected = (
         " (JSON lines are expected, one object on each line; a file of one array: pandas.read_json(open_object(...)))"
     )
-    return _parsed(s3, objects, parse, expected, columns, schema, unpacked, workers, extra_args)
+    return _parsed(s3, objects, parse, expected, columns, schema, unpacked, partitioning, workers, extra_args)
 
 
 def read_parquet(
@@ -115,6 +118,7 @@ def read_parquet(
     columns: Sequence[str] | None = None,
     filters: Any = None,
     schema: pa.Schema | None = None,
+    partitioning: Literal["hive"] | None = "hive",
     workers: int = WORKERS,
     memory: int = MEMORY,
     extra_args: Mapping[str, Any] | None = None,
@@ -123,7 +127,7 @@ def read_parquet(
 
     Memory: the table, and what `stream_parquet` needs.
     """
-    whole, tables = _parquet(s3, objects, columns, filters, schema, workers, memory, extra_args)
+    whole, tables = _parquet(s3, objects, columns, filters, schema, partitioning, workers, memory, extra_args)
     return joined(list(tables), whole)
 
 
@@ -134,6 +138,7 @@ def stream_parquet(
     columns: Sequence[str] | None = None,
     filters: Any = None,
     schema: pa.Schema | None = None,
+    partitioning: Literal["hive"] | None = "hive",
     workers: int = WORKERS,
     memory: int = MEMORY,
     extra_args: Mapping[str, Any] | None = None,
@@ -144,6 +149,10 @@ def stream_parquet(
     columns: these alone, in this order. filters: rows that match, as pyarrow's `[("day", ">=", 3)]`, lists of such
     lists (or), or a pyarrow.compute.Expression; row groups whose statistics exclude them are not fetched.
     schema: the tables' columns and types; default: those of all files together, for which all footers are read first.
+    partitioning: "hive": directories `year=2024/` below a prefix, or where a glob's wildcards are, are columns after
+    the files' own, as pandas and pyarrow.parquet have them: dictionaries of int32 or else string, null for
+    `__HIVE_DEFAULT_PARTITION__`; of the type that schema gives them. Of objects in a list, all of their directories
+    are. Files that filters exclude so are not opened, and their columns not known. None: they are no columns.
     workers: files fetched and decoded at once. extra_args: see `read_object`.
 
     memory: bytes. Row groups that become more than that and more than 100 times of what they take in the file are a
@@ -151,9 +160,9 @@ def stream_parquet(
 
     Memory: what is fetched or decoded and not yet taken, at most `memory` or one row group's columns where they are
     larger; the footers. Raises Refused without pyarrow or for a column that is not there, ReadError naming the file
-    that cannot be read, ObjectChanged.
+    that cannot be read, or that has a column which a directory's name has, too, ObjectChanged.
     """
-    return InOneProcess(_parquet(s3, objects, columns, filters, schema, workers, memory, extra_args)[1])
+    return InOneProcess(_parquet(s3, objects, columns, filters, schema, partitioning, workers, memory, extra_args)[1])
 
 
 def _parquet(
@@ -162,6 +171,7 @@ def _parquet(
     columns: Sequence[str] | None,
     filters: Any,
     schema: Any,
+    partitioning: str | None,
     workers: int,
     memory: int,
     extra_args: Mapping[str, Any] | None,
@@ -170,22 +180,36 @@ def _parquet(
     arrow("pyarrow.parquet")
     _check(columns, schema, workers=workers, memory=memory)
     matching = _expression(filters)
-    entries = [file.entry for file in table_files(s3, objects, extra_args)]
+    found, partitions = _partitioned(s3, objects, schema, partitioning, extra_args)
+    wanted = [number for number, may in enumerate(partitions.may_match(filters, matching)) if may]
+    if schema is None:
+        # One of them says what columns there are.
+        wanted = wanted or list(range(len(found)))[:1]
 
-    def footer(entry: Entry) -> ParquetObject:
-        return parquet_object(entry, _fetch(s3, entry, extra_args))
+    def footer(number: int) -> ParquetObject:
+        entry = found[number].entry
+        file = parquet_object(entry, _fetch(s3, entry, extra_args), partitions.expression(number))
+        partitions.refuse_own(entry.uri, file.schema)
+        return file
 
-    with closing(_in_order(entries, footer, lambda entry: 0, workers, 0)) as footers:
-        files = list(footers)
-    whole = schema if schema is not None else unified((file.entry.uri, file.schema) for file in files)
+    with closing(_in_order(wanted, footer, lambda number: 0, workers, 0)) as footers:
+        files = dict(zip(wanted, footers, strict=True))
+    whole = schema if schema is not None else unified((file.entry.uri, file.schema) for file in files.values())
     if whole is None:
         raise _nothing(objects)
+    filtering = partitions.whole(_without(whole, partitions.names), partitions.plain)
+    if schema is None:
+        whole = partitions.whole(whole, partitions.fields)
     chosen = projected(whole, columns)
+    needed = chosen.names
     if matching is not None:
-        _check_filter(matching, whole)
-    needed = chosen.names if matching is None else [*chosen.names, *_columns_of(matching, whole)]
+        _check_filter(matching, filtering)
+        needed = list(dict.fromkeys([*chosen.names, *_columns_of(matching, filtering)]))
+    to_filter = [field for field in partitions.plain if field.name in needed]
+    to_give = [field for field in partitions.fields if field.name in chosen.names]
 
-    def read(load: Load) -> Any:
+    def read(number_and_load: tuple[int, Load]) -> Any:
+        number, load = number_and_load
         uri = load.file.entry.uri
         with reading(uri):
             table = load.read(memory)
@@ -194,11 +218,33 @@ def _parquet(
                 refuse_more(uri, 8 * table.num_rows * len(chosen), memory)
             if matching is not None:
                 # On all that the filter needs, in the types that it was written for.
-                table = conformed(table, projected(whole, dict.fromkeys(needed)), uri).filter(matching)
-            return conformed(table, chosen, uri)
+                table = conformed(partitions.added(table, number, to_filter), projected(filtering, needed), uri)
+                table = _without_columns(table.filter(matching), [field.name for field in to_filter])
+            return conformed(partitions.added(table, number, to_give), chosen, uri)
 
-    loads = (load for file in files for load in file.loads(needed, matching, whole, memory // (2 * workers)))
-    return chosen, _in_order(loads, read, lambda load: load.compressed + load.decoded, workers, memory)
+    loads = (
+        (number, load)
+        for number, file in files.items()
+        for load in file.loads(needed, matching, filtering, memory // (2 * workers))
+    )
+    return chosen, _in_order(loads, read, lambda each: each[1].compressed + each[1].decoded, workers, memory)
+
+
+def _partitioned(
+    s3: S3Client, objects: Objects, schema: Any, partitioning: str | None, extra_args: Mapping[str, Any] | None
+) -> tuple[list[TableFile], Partitions]:
+    refuse_other_partitioning(partitioning)
+    found = table_files(s3, objects, extra_args)
+    return found, Partitions(((file.entry.uri, file.directories if partitioning else "") for file in found), schema)
+
+
+def _without(schema: Any, names: Collection[str]) -> Any:
+    return arrow().schema([field for field in schema if field.name not in names], metadata=schema.metadata)
+
+
+def _without_columns(table: Any, names: list[str]) -> Any:
+    """`drop_columns` of all that a table has takes its rows as well."""
+    return table.select([number for number, name in enumerate(table.schema.names) if name not in names])
 
 
 def _check(columns: Sequence[str] | None, schema: Any, **numbers: Any) -> None:
@@ -246,21 +292,22 @@ def _fetch(s3: S3Client, entry: Entry, extra_args: Mapping[str, Any] | None) -> 
 def _parsed(
     s3: S3Client,
     objects: Objects,
-    parse: Callable[[str, Any], Any],
+    parse: Callable[[str, Any, Any], Any],
     expected: str,
     columns: Sequence[str] | None,
     schema: Any,
     unpacked: int | None,
+    partitioning: str | None,
     workers: int,
     extra_args: Mapping[str, Any] | None,
 ) -> Any:
     _check(columns, schema, workers=workers, unpacked=unpacked)
-    entries = [file.entry for file in table_files(s3, objects, extra_args)]
+    listed, partitions = _partitioned(s3, objects, schema, partitioning, extra_args)
+    own = None if schema is None else _without(schema, partitions.names)
     small: Any = read_objects(
-        s3, (entry for entry in entries if entry.size <= _WHOLE), memory=64 << 20, extra_args=extra_args
+        s3, (file.entry for file in listed if file.entry.size <= _WHOLE), memory=64 << 20, extra_args=extra_args
     )
-    bodies = ((entry, next(small).body if entry.size <= _WHOLE else None) for entry in entries)
-
+    bodies = ((file.entry, next(small).body if file.entry.size <= _WHOLE else None) for file in listed)
     waited_for = Threads(workers, "s3private-source")
 
     def read(source: tuple[Entry, bytes | None]) -> tuple[str, Any, Any]:
@@ -271,7 +318,8 @@ def _parsed(
                 if body is not None
                 else apart(opened.enter_context(open_object(s3, entry, cache=0, extra_args=extra_args)), waited_for)
             )
-            table = parse(entry.uri, sources.unpacked(entry.uri, file, entry.size, unpacked))
+            table = parse(entry.uri, sources.unpacked(entry.uri, file, entry.size, unpacked), own)
+            partitions.refuse_own(entry.uri, table.schema)
             kept = table if columns is None else table.select(_there(columns, table.schema))
         return entry.uri, table.schema, kept
 
@@ -285,8 +333,17 @@ def _parsed(
     whole = schema if schema is not None else unified((uri, its) for uri, its, _ in found)
     if whole is None:
         raise _nothing(objects)
+    if schema is None:
+        whole = partitions.whole(whole, partitions.fields)
     chosen = projected(whole, columns)
-    return joined([conformed(table, chosen, uri) for uri, _, table in found], chosen)
+    to_give = [field for field in partitions.fields if field.name in chosen.names]
+    return joined(
+        [
+            conformed(partitions.added(table, number, to_give), chosen, uri)
+            for number, (uri, _, table) in enumerate(found)
+        ],
+        chosen,
+    )
 
 
 def _nothing(objects: Objects) -> ReadError:
