@@ -112,7 +112,7 @@ def test_filters_on_them_leave_files_out(origin: Origin, s3: Any, tmp_path: Path
     expected = pq.read_table(tmp_path, filters=filters)
     assert by_v(table) == by_v(expected)
     one = read_parquet(s3, "s3://b/t/", filters=filters, columns=["v"])
-    assert by_v(one) == expected.select(["v"]by_v())
+    assert by_v(one) == by_v(expected.select(["v"]))
 
 
 def test_columns_and_schema_are_of_them_too(origin: Origin, s3: Any, tmp_path: Path) -> None:
