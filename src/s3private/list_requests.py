@@ -13,10 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from s3private.client import wire_of
-from s3private.errors import ReadError
 from s3private.exchange import Exchange
 from s3private.forks import Here
-from s3private.list_xml import NoList, page_of_xml
+from s3private.list_xml import page_of
 from s3private.pages import Page, not_understood, parse_page
 from s3private.raw_answers import raw_answer
 from s3private.spans import Ask
@@ -60,11 +59,8 @@ def list_requests(
             wanted["Delimiter"] = "/"
         if request_payer:
             wanted["RequestPayer"] = request_payer
-        raw = raw_answer(s3, "list_objects_v2", f"s3://{bucket}/{ask.prefix}", **wanted)
-        try:
-            return parse_page(raw) or page_of_xml(raw)
-        except NoList as error:
-            raise ReadError(f"s3://{bucket}/{ask.prefix}: {error}") from error
+        uri = f"s3://{bucket}/{ask.prefix}"
+        return page_of(uri, raw_answer(s3, "list_objects_v2", uri, **wanted).body)
 
     wire = wire_of(s3)
     if wire is None or not _BUCKET.fullmatch(bucket):

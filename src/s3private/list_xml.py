@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 from xml.etree.ElementTree import ParseError, XMLParser
 
-from s3private.pages import SAID, Page
+from s3private.errors import ReadError
+from s3private.pages import SAID, Page, parse_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,8 +101,16 @@ class XmlList:
         pass
 
 
-def page_of_xml(raw: bytes) -> Page:
-    """A ListObjectsV2 page. Raises NoList.
+def page_of(uri: str, raw: bytes) -> Page:
+    """A ListObjectsV2 page of `uri`, written in any way. Raises ReadError for anything else."""
+    try:
+        return parse_page(raw) or _page_of_xml(raw)
+    except NoList as error:
+        raise ReadError(f"{uri}: {error}") from error
+
+
+def _page_of_xml(raw: bytes) -> Page:
+    """Raises NoList.
 
     An object has a key, a time, an ETag and a size: S3 always says them, and so does every server that lists.
     """

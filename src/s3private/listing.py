@@ -183,8 +183,9 @@ def list_objects(
     Objects that are there from first to last come exactly once, whatever else is written meanwhile.
 
     Raises Refused for wrong arguments, OutsideRoute for a directory bucket or an ARN. Going through it raises
-    ReadError in S3's words when S3 refuses or does not answer (botocore's error is its `__cause__`), RouteError where
-    there are no credentials to sign with.
+    ReadError in S3's words when S3 refuses or does not answer (botocore's error is its `__cause__`), and for what
+    cannot be the answer: no list, or not below the prefix, in order and with an end; RouteError where there are no
+    credentials to sign with.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     """
     refuse_other_clients(s3)

@@ -142,7 +142,7 @@ def parse_page(raw: bytes) -> Page | None:
         return None
     # What is before the first object; then for each its five values, and what is between it and the next.
     parts = contents.split(text)
-    if any(parts[6:-1:6]):
+    if "".join(parts[6:-1:6]):
         return None
     head, tail = parts[0], parts[-1]
     if len(parts) == 1:

@@ -6,7 +6,7 @@ botocore takes what it does not find in an answer for absent: half an answer, or
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3private.errors import ReadError
 
@@ -23,20 +23,27 @@ def keep_raw_answers(s3: S3Client) -> None:
         s3.meta.events.register(f"after-call.s3.{call}", _keep)
 
 
-def raw_answer(s3: S3Client, call: str, uri: str, **wanted: Any) -> bytes:
-    """The body that came when `s3.<call>(**wanted)`, a list of `uri`, succeeded. Raises what the call raises, and
+class RawAnswer(NamedTuple):
+    """The body as it came; request_id: by which S3 finds the request again, "" where it gave none."""
+
+    body: bytes
+    request_id: str
+
+
+def raw_answer(s3: S3Client, call: str, uri: str, **wanted: Any) -> RawAnswer:
+    """What came when `s3.<call>(**wanted)`, a list of `uri`, succeeded. Raises what the call raises, and
     ReadError where the answer is nothing that botocore can read."""
     body: list[bytes] = []
     token = _held.set(body)
     try:
-        getattr(s3, call)(**wanted)
+        parsed = getattr(s3, call)(**wanted)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         # Botocore's parser has no error of its own for each odd answer.
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise ReadError(f"{uri}: what came is no list: {said}") from error
     finally:
         _held.reset(token)
-    return body[-1] if body else b""
+    return RawAnswer(body[-1] if body else b"", parsed.get("ResponseMetadata", {}).get("RequestId", ""))
 
 
 def _keep(http_response: Any, **_kwargs: Any) -> None:

@@ -18,7 +18,9 @@ from s3private.authorities import tls_context
 from s3private.botocore_errors import as_ours
 from s3private.client import connect, route_of, verify_of
 from s3private.errors import NotYet, PlatformError
+from s3private.list_xml import page_of
 from s3private.printable import plain
+from s3private.raw_answers import raw_answer
 from s3private.route import Route
 
 if TYPE_CHECKING:
@@ -134,11 +136,11 @@ def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | No
     peer = _peer(chosen, verify_of(s3))
     buckets = []
     for bucket in chosen.buckets:
-        with as_ours(s3, f"s3://{bucket}/"):
-            answer = s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
-        first = answer.get("Contents", [])[:1]
-        request_id = answer["ResponseMetadata"].get("RequestId", "")
-        buckets.append(BucketSeen(bucket=bucket, key=first[0]["Key"] if first else None, request_id=request_id))
+        uri = f"s3://{bucket}/"
+        with as_ours(s3, uri):
+            answer = raw_answer(s3, "list_objects_v2", uri, Bucket=bucket, MaxKeys=1)
+        first = next(iter(page_of(uri, answer.body).keys), None)
+        buckets.append(BucketSeen(bucket=bucket, key=first, request_id=answer.request_id))
     return Verified(route=chosen, peer=peer, buckets=tuple(buckets))
 
 

@@ -72,7 +72,7 @@ def _pages(s3: S3Client, uri: str, bucket: str, prefix: str, wanted: dict[str, A
         else:
             wanted.pop("VersionIdMarker", None)
         try:
-            page = _page(raw_answer(s3, "list_object_versions", uri, **wanted), bucket)
+            page = _page(raw_answer(s3, "list_object_versions", uri, **wanted).body, bucket)
         except NoList as error:
             raise ReadError(f"{uri}: {error}") from error
         came = frozenset((version.key, version.version_id) for version in page.versions)

@@ -13,6 +13,7 @@ import pytest
 from origin.lists import Lists, Version
 from origin.server import Request
 from s3private import ReadError, connect, list_objects, list_versions
+from s3private.verification import verify
 from unit.bucket import Bucket
 
 KEYS = [f"a/{number}" for number in range(5)] + ["b", *(f"c/{number}/x" for number in range(5)), "z"]
@@ -285,3 +286,14 @@ def test_a_page_of_versions_without_any_is_gone_on_from(lists: Lists) -> None:
 
     lists.written = written
     assert versions(lists) == [row.id for row in ROWS]
+
+
+@pytest.mark.parametrize("name", ["empty", "HTML", "half", "another operation's", "no word of more"])
+def test_what_is_no_list_proves_no_path(lists: Lists, name: str) -> None:
+    """To verify, a bucket of which nothing came would be an empty one."""
+    lists.written = NO_LISTS[name]
+    with pytest.raises(ReadError, match="s3://b/: "):
+        verify(lists.route(), session=boto3.Session("AKIAEXAMPLE000000000", "not-a-secret"))
+    lists.written = lambda request, page: page
+    seen = verify(lists.route(), session=boto3.Session("AKIAEXAMPLE000000000", "not-a-secret")).buckets
+    assert [(each.bucket, each.key, each.request_id) for each in seen] == [("b", "a/0", "0A1B2C3D")]

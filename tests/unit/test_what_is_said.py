@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.client import BadStatusLine
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import ProtocolError
 
 from origin.server import Origin
 from s3private import (
@@ -165,6 +170,28 @@ def test_nothing_at_once_is_refused_and_does_not_wait_for_ever(
     with pytest.raises(ValueError, match="must be 1 or more"):
         ask(s3, tmp_path)
     assert origin.requests == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ResponseParserError("Unable to parse response: " + "x" * 100_000),
+        ProtocolError("Connection broken"),
+        BadStatusLine("what"),
+        ParseError("no element found"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        binascii.Error("Incorrect padding"),
+        RecursionError("maximum recursion depth exceeded"),
+    ],
+)
+def test_what_botocore_lets_through_becomes_ours_in_one_short_line(s3: Any, error: Exception) -> None:
+    with (
+        pytest.raises(ReadError, match=f"^s3://b/k: what came cannot be read: {type(error).__name__}: ") as ours,
+        as_ours(s3, "s3://b/k"),
+    ):
+        raise error
+    assert ours.value.__cause__ is error
+    assert len(str(ours.value)) < 300
 
 
 def test_a_name_that_cannot_be_a_buckets_is_refused(s3: Any) -> None:
