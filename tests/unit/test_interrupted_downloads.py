@@ -71,6 +71,7 @@ class Case:
         self._directory = directory
         self._bodies = [self.chance.randbytes(self.chance.randrange(2 * PART, 9 * PART)) for _ in range(3)]
         self._versions: list[bytes] = []
+        self._checksums: list[dict[str, str]] = []
         self._store(self._bodies[0])
         origin.put("b", "p/small", b"small")
         self._one = self.chance.random() < 0.6
@@ -80,6 +81,7 @@ class Case:
     def _store(self, body: bytes) -> None:
         self._versions.append(body)
         checked = crc32(body) if self.chance.random() < 0.7 else {}
+        self._checksums.append(checked)
         self._origin.put("b", "p/big", body, **checked)
 
     # How a run ends
@@ -195,9 +197,8 @@ class Case:
             for each in self._run():
                 body = each.path.read_bytes()
                 assert body == self._versions[-1]
-                if each.verified:
-                    stored = self._origin.objects["b", "p/big", None].fields
-                    assert stored["x-amz-checksum-crc32"] == crc32(body)["x_amz_checksum_crc32"]
+                # By what S3 said of the same bytes in this run, or in the one that it goes on with.
+                assert not each.verified or crc32(body) in self._checksums
         except S3PrivateError:
             # Another one was under way, and has the file.
             if not two:
