@@ -17,7 +17,7 @@ help:
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
 	@echo "make test-forks  200 moments at which a busy process forks; four minutes"
-	@echo "make test-downloads  300 downloads killed anywhere, and what they left cut, planted and forged; three minutes"
+	@echo "make test-downloads  300 downloads killed anywhere, and what they left cut, planted and forged; four minutes"
 	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
 	@echo "make mutants MODULES=\"wire http1\"  what no test sees when it is changed; hours for all of them"
 	@echo "make test-hosts  which hosts are asked for, with every setting and handler, on each boto3; four minutes"
@@ -68,7 +68,7 @@ test-forks: $(READY)
 	@S3PRIVATE_FORK_MOMENTS=200 $(BIN)/python -m pytest -q -s tests/unit/test_fork_moments.py
 
 test-downloads: $(READY)
-	@echo "== 300 downloads killed anywhere, and what they left cut, planted and forged; about three minutes"
+	@echo "== 300 downloads killed anywhere, and what they left cut, planted and forged; about four minutes"
 	@S3PRIVATE_DOWNLOAD_CASES=240 $(BIN)/python -m pytest -q -s tests/unit/test_interrupted_downloads.py
 
 test-versions: $(READY)
