@@ -36,7 +36,8 @@ PAGE_SIZE = 1000
 class Listing(Iterator[ObjectEntry]):
     """The objects as they arrive: to be gone through once, as entries or as tables.
 
-    Leaving it, `close`, or the end of a `with` ends what is under way.
+    A second loop raises Refused: it would look like an empty listing. To take it in several loops, take its iterator
+    once: `entries = iter(listing)`. Leaving it, `close`, or the end of a `with` ends what is under way.
     """
 
     def __init__(self, bucket: str, uri: str, pages: Iterator[Page]) -> None:

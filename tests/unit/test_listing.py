@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -145,6 +146,10 @@ def test_a_second_loop_is_refused_and_not_empty(lists: Lists) -> None:
     assert list(empty) == []
     with pytest.raises(Refused, match="gone through already"):
         iter(empty)
+    entries, batches = iter(list_objects(s3, "s3://sales-records/")), []
+    while batch := list(islice(entries, 7)):
+        batches += batch
+    assert [entry.key for entry in batches] == KEYS
     in_part = list_objects(s3, "s3://sales-records/")
     assert [next(in_part).key, *(entry.key for entry in in_part)] == KEYS
 

@@ -61,6 +61,7 @@ def _written(
     left_out: gets what is wrong with each object that cannot be a file.
     """
     names = KeyFiles(directory)
+    chosen = iter(chosen)
     while entries := list(islice(chosen, _AT_A_TIME)):
         files: dict[str, tuple[ObjectEntry, Path]] = {}
         for entry in entries:
