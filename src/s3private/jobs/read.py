@@ -6,7 +6,7 @@ import argparse
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def _read(arguments: argparse.Namespace) -> Ending:
 
 
 def _written(
-    s3: S3Client, chosen: Iterator[ObjectEntry], directory: Path, left_out: list[Refused]
+    s3: S3Client, chosen: Iterable[ObjectEntry], directory: Path, left_out: list[Refused]
 ) -> Iterator[dict[str, Any]]:
     """Small objects many at once, large ones each in parts; so many at a time, however many there are.
 
@@ -62,7 +62,8 @@ def _written(
     """
     names = KeyFiles(directory)
     chosen = iter(chosen)
-    while entries := list(islice(chosen, _AT_A_TIME)):
+    entries_left = iter(chosen)
+    while entries := list(islice(entries_left, _AT_A_TIME)):
         files: dict[str, tuple[ObjectEntry, Path]] = {}
         for entry in entries:
             # An empty object whose key ends in a slash marks a folder.
