@@ -61,9 +61,9 @@ def _written(
     left_out: gets what is wrong with each object that cannot be a file.
     """
     names = KeyFiles(directory)
-    chosen = iter(chosen)
-    entries_left = iter(chosen)
-    while entries := list(islice(entries_left, _AT_A_TIME)):
+    # Once: a listing that has ended refuses to be gone through again.
+    left = iter(chosen)
+    while entries := list(islice(left, _AT_A_TIME)):
         files: dict[str, tuple[ObjectEntry, Path]] = {}
         for entry in entries:
             # An empty object whose key ends in a slash marks a folder.
