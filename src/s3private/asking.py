@@ -26,6 +26,8 @@ from s3private.wire import Broken, Get, object_get
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+LARGEST = 50 << 40
+"""Bytes that an object can have. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UploadingObjects.html"""
 TRIES = 4
 """How often a body may break off without a byte more than before."""
 
@@ -202,10 +204,23 @@ class _Reading:
         self.received = 0
         self.fields: Mapping[str, str] = {}
         self.body = b""
-        if broken is not None and broken.received and "etag" in broken.fields:
+        if broken is not None and broken.received and "etag" in broken.fields and self._asked_for(broken):
             self._remember(broken.fields)
             self.received = broken.received
             self.body, self._room = broken.body, broken.room
+
+    def _asked_for(self, broken: Broken) -> bool:
+        """Whether what came before it broke off is of what was asked for: nobody has looked at its head yet."""
+        if self.etag and broken.fields["etag"] != self.etag:
+            return False
+        if broken.status == 200:
+            # From the first byte on, as the first of many parts is asked for.
+            return self._first == 0
+        found = content_range(broken.fields)
+        if found is None or self._span is None:
+            return False
+        last = min(self._span[1], found[2] - 1)
+        return found[:2] == (self._first, last) and len(broken.room) == last + 1 - self._first
 
     @property
     def complete(self) -> bool:
@@ -234,8 +249,8 @@ class _Reading:
         if not self.fields:
             self._remember({**answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}), "etag": etag or ""})
         came = answer.get("ContentLength")
-        if not isinstance(came, int) or came < 0:
-            raise ReadError(f"{uri}: S3 did not say how long the body is")
+        if not isinstance(came, int) or not 0 <= came <= LARGEST:
+            raise ReadError(f"{uri}: S3 did not say how long the body is: {str(came)[:40]}")
         size = self.received + came
         if not self._span and not self.received and "ContentRange" in answer:
             raise ReadError(f"{uri}: the whole was asked for, {answer['ContentRange']} came")

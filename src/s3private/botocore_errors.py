@@ -29,13 +29,12 @@ _HOST = re.compile(r"https?://")
 
 @contextmanager
 def as_ours(s3: S3Client, uri: str) -> Iterator[None]:
-    """What botocore raises within becomes ours, and what it lets through: of urllib3, of XML, text and nesting that it
-    cannot read. uri: what is asked for.
+    """What botocore raises within becomes ours, and what it lets through: of urllib3, of XML, text, numbers and nesting
+    that it cannot read. uri: what is asked for.
 
     Raises ReadError when S3 refuses or does not answer, ObjectChanged for a failed `If-Match`, Refused for what is no
     bucket's or key's name to botocore, RouteError where there are no credentials to sign with.
     """
-    from binascii import Error as NoBase64
     from http.client import HTTPException
     from xml.etree.ElementTree import ParseError
 
@@ -52,8 +51,8 @@ def as_ours(s3: S3Client, uri: str) -> Iterator[None]:
         HTTPError,
         HTTPException,
         ParseError,
-        UnicodeError,
-        NoBase64,
+        ValueError,
+        OverflowError,
         RecursionError,
     ) as error:
         raise our_error(s3, uri, error) from error

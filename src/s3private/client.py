@@ -101,8 +101,8 @@ def connect(
     directory that the environment variable S3PRIVATE_ROUTES names.
     session: whose credentials sign. service_credential: the Unity Catalog service credential that signs instead;
     default: the Route's, else boto3's usual search. role_arn, external_id: a role to assume with those.
-    connect_timeout, read_timeout: seconds to the connection, and without a byte. For our own GETs the second is also
-    how long a head may take, and 16 KiB of a body; boto3 waits for each byte anew.
+    connect_timeout, read_timeout: seconds to the connection, and without a byte. The second is also how
+    long 16 KiB of a GET's answer may take, or its end.
     lean: let listing and reading speak to the Route's host with their own GETs, signed with the same credentials;
     False sends everything through boto3.
 

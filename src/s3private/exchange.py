@@ -39,6 +39,7 @@ from s3private.fresh import filled, fresh_bytes
 from s3private.http1 import BadAnswer, Chunks, Head, parse_head
 from s3private.places import Guard, Place, put
 from s3private.receiver import Receiver
+from s3private.sockets import LEAST
 from s3private.wire import SOCKETS, Address, Answer, Broken, Get, Wire
 
 LONGEST_HEAD = 65536
@@ -47,8 +48,6 @@ _RECORD = 1 << 14
 _LONGEST_LIST = 32 << 20
 """Bytes of a list, and of anything in chunks, which only lists come in: a thousand keys, each byte of them encoded,
 are a tenth of it."""
-_LEAST = 16 << 10
-"""Bytes of a body that must come within a read timeout, or its end: a byte now and then is no answer."""
 _SMALL = 1 << 15
 """A body up to this size is put together from what the records held: cheaper than making room for it first."""
 _LONG = 1 << 20
@@ -604,7 +603,7 @@ class Exchange:
                 came = connection.came
                 if connection.state < CHUNKS:
                     late = f"not connected within {limit:g} s" if opening else f"no whole head within {limit:g} s"
-                elif came - connection.marked < _LEAST:
+                elif came - connection.marked < LEAST:
                     late = f"{came - connection.marked} bytes within {limit:g} s"
                 connection.mark, connection.marked = now, came
             if late and connection.state == GIVEN:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
 from functools import wraps
+from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.awsrequest import (
@@ -31,7 +32,7 @@ from s3private.buckets import refuse_elsewhere
 from s3private.errors import OutsideRoute, RouteError
 from s3private.redaction import redact_answer, redact_logs
 from s3private.signing import refuse_unsendable
-from s3private.sockets import keep_alive_options, without_stale
+from s3private.sockets import Paced, keep_alive_options, without_stale
 
 if TYPE_CHECKING:
     import ssl
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]{1,253})(?::(?P<port>[1-9]\d{0,4}))?", re.ASCII)
 _TRANSFERS = ("upload_file", "download_file", "upload_fileobj", "download_fileobj", "copy")
+_MOST_INTERIM = 16
 _PRESIGNED = ("generate_presigned_url", "generate_presigned_post")
 
 
@@ -138,7 +140,9 @@ class OneHost(URLLib3Session):
             raise
 
     def _get_ssl_context(self) -> ssl.SSLContext:
-        return tls_context(self._authorities)
+        context = tls_context(self._authorities)
+        context.sslsocket_class = Paced
+        return context
 
     def _setup_ssl_cert(self, conn: Any, url: str, verify: Any) -> None:
         """The context has the authorities, and looks at name and chain itself."""
@@ -165,9 +169,32 @@ def _pool(origin: Origin, idle_timeout: float) -> Any:
             raise OutsideRoute(f"refused, not sent: {self.host}:{self.port} is not the host of {origin.name}")
         connection.connect(self)
 
+    def request(self: Any, method: str, *arguments: Any, **named: Any) -> Any:
+        self.reads = method == "GET"
+        return connection.request(self, method, *arguments, **named)
+
+    def getresponse(self: Any, *arguments: Any, **named: Any) -> Any:
+        if isinstance(self.sock, Paced):
+            self.sock.begin(self.reads)
+        return connection.getresponse(self, *arguments, **named)
+
     # No connection that was idle half as long as the load balancer keeps one is used again.
     kept = without_stale(pool, idle_timeout / 2)
-    return type("OneHostPool", (kept,), {"ConnectionCls": type("ToOneHost", (connection,), {"connect": connect})})
+    own = {"connect": connect, "request": request, "getresponse": getresponse, "response_class": _Answer}
+    return type("OneHostPool", (kept,), {"ConnectionCls": type("ToOneHost", (connection,), own)})
+
+
+class _Answer(HTTPResponse):
+    """Python's own takes any number of interim answers (`100 Continue`) for a reason to wait for the next one."""
+
+    _interim = 0
+
+    def _read_status(self) -> Any:
+        inherited: Any = super()
+        self._interim += 1
+        if self._interim > _MOST_INTERIM:
+            raise HTTPException(f"more than {_MOST_INTERIM} interim answers, and no other")
+        return inherited._read_status()
 
 
 def guard(client: Any, http_session: OneHost, session: boto3.Session) -> None:

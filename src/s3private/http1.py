@@ -9,8 +9,8 @@ import re
 
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _STATUS = re.compile(r"HTTP/1\.1 ([1-5]\d\d)(?: [^\r\n]*)?")
-# No object has a petabyte.
-_DIGITS = re.compile(r"[0-9]{1,15}")
+# No object has more: see LARGEST.
+_DIGITS = re.compile(r"[0-9]{1,14}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LONGEST_SIZE = 1024
 """Bytes of a chunk's size with its extensions."""

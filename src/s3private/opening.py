@@ -10,10 +10,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from s3private.asking import Item, Wanted, wanted
+from s3private.asking import LARGEST, Item, Wanted, no_memory, wanted
 from s3private.botocore_errors import as_ours
 from s3private.checksums import Checksum, stored_checksum
 from s3private.client import refuse_other_clients
@@ -35,6 +35,8 @@ _SPAN = 2 << 20
 """Bytes that one request asks for at the most: more of them are asked for at once."""
 
 _PEEK = 1 << 13
+_MUCH = 1 << 30
+"""Bytes at once that it is worth knowing whether there is room for: a server may say any size."""
 
 Fetch = Callable[[list[tuple[int, int]]], list[bytes]]
 
@@ -97,12 +99,15 @@ def headed(s3: S3Client, uri: str, extra_args: Mapping[str, Any] | None = None) 
         if _is_prefix(s3, asked, error):
             raise ReadError(f"{asked.uri} is no object but a prefix: write {asked.uri}/") from error
         raise
+    size, modified, etag = found.get("ContentLength"), found.get("LastModified"), found.get("ETag")
+    if not isinstance(size, int) or not 0 <= size <= LARGEST or not isinstance(modified, datetime) or not etag:
+        raise ReadError(f"{asked.uri}: S3 did not say its size, its time and its ETag: {size}, {modified}, {etag}")
     entry = ObjectEntry(
         bucket=asked.bucket,
         key=asked.key,
-        size=found["ContentLength"],
-        last_modified=found["LastModified"].astimezone(UTC),
-        etag=found["ETag"],
+        size=size,
+        last_modified=modified.astimezone(UTC),
+        etag=etag,
         storage_class=found.get("StorageClass", "STANDARD"),
     )
     return entry, stored_checksum(found["ResponseMetadata"]["HTTPHeaders"])
@@ -123,7 +128,8 @@ def _head(s3: S3Client, asked: Wanted) -> Any:
 
 def _is_prefix(s3: S3Client, asked: Wanted, error: ReadError) -> bool:
     """Whether there are objects below a key that S3 says is not there: a slash is easily forgotten."""
-    said: Any = getattr(error.__cause__, "response", {})
+    # Where no answer was understood, it is there and None.
+    said: Any = getattr(error.__cause__, "response", None) or {}
     if said.get("Error", {}).get("Code") != "NoSuchKey" or asked.key.endswith("/"):
         return False
     try:
@@ -191,6 +197,11 @@ class ObjectFile(io.BufferedIOBase):
             end = self.size if size is None or size < 0 else min(self._at + size, self.size)
             if end <= self._at:
                 return b""
+            if end - self._at > _MUCH:
+                try:
+                    bytearray(end - self._at)
+                except MemoryError:
+                    raise no_memory(self.name, end - self._at) from None
             found = self._blocks.read(self._at, end)
             self._verify(found, end)
             self._at = end

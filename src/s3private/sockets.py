@@ -14,6 +14,9 @@ from typing import Any, Self
 
 from s3private.forks import closed_in_child, no_fork, whole_thread
 
+LEAST = 16 << 10
+"""Bytes of an answer that must come within a read timeout, or its end: a byte now and then is no answer."""
+
 
 def keep_alive_options(idle_timeout: float) -> list[tuple[int, int, int]]:
     """Options that keep the load balancer from dropping an idle connection, and notice one that it dropped.
@@ -92,6 +95,36 @@ class ClosedInChild(ssl.SSLSocket):
                         raise TimeoutError("the handshake timed out")
         finally:
             self.settimeout(set)
+
+
+class Paced(ClosedInChild):
+    """A socket that blocks, and on which what comes must come to something while a GET is answered.
+
+    Python's timeout is for each byte anew. What S3 sends to keep a connection open while it works (white space, before
+    the answer to a copy or to the end of a multipart upload) is not measured.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+
+    _paced = False
+    _came = 0
+    _spent = 0.0
+
+    def begin(self, paced: bool) -> None:
+        """A request was sent. paced: of its answer, LEAST bytes must come within the timeout, or the end."""
+        self._paced, self._came, self._spent = paced, 0, 0.0
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        # Only waiting counts: whoever reads slowly is not the server's silence.
+        begun = time.monotonic()
+        count = super().recv_into(buffer, nbytes, flags)
+        self._spent += time.monotonic() - begun
+        self._came += count
+        patience = self.gettimeout()
+        if patience and self._spent > patience:
+            came, self._came, self._spent = self._came, 0, 0.0
+            if self._paced and count and came < LEAST:
+                raise TimeoutError(f"{came} bytes within {patience:g} s")
+        return count
 
 
 def prepare(context: Any) -> None:
