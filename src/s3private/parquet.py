@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import ReadError
@@ -21,7 +21,6 @@ from s3private.parquet_bounds import (
     refuse_deep_schema,
     refuse_more,
     text_of,
-    unpacked_page,
     width_of,
 )
 from s3private.schemas import arrow, reading
@@ -79,6 +78,18 @@ class Segments(io.RawIOBase):
         return self._fetch([(start, end - start)], 0)[0]
 
 
+class Chunk(NamedTuple):
+    """A column of a row group, as the footer has it. width: see `width_of`."""
+
+    path: str
+    start: int
+    length: int
+    values: int
+    width: int
+    is_text: bool
+    codec: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Load:
     """Row groups of one file that are read together. compressed: bytes to fetch. decoded: bytes that they become."""
@@ -87,7 +98,7 @@ class Load:
     row_groups: tuple[int, ...]
     ranges: tuple[tuple[int, int], ...]
     columns: tuple[str, ...]
-    leaves: tuple[int, ...]
+    chunks: tuple[Chunk, ...]
     compressed: int
     decoded: int
 
@@ -98,7 +109,10 @@ class Load:
         """
         uri = self.file.entry.uri
         bodies = self.file.fetch(list(self.ranges), GAP)
-        parts = {start: body for (start, _), body in zip(self.ranges, bodies, strict=True)}
+        parts: dict[int, bytes] = {}
+        for (start, _), body in zip(self.ranges, bodies, strict=True):
+            # Two that begin at one place: the longer one has both.
+            parts[start] = max(body, parts.get(start, b""), key=len)
         source = Segments(self.file.entry.size, self.file.fetch, parts)
         allowed = max(memory, RATIO * sum(len(body) for body in bodies))
 
@@ -124,18 +138,15 @@ class Load:
         A string that is in a dictionary once may be in the column a million times. Those are read as indices, whose
         text can be told before it is made; where that cannot be, by the longest of them.
         """
-        metadata = self.file.fragment.metadata
         sure = 0
-        open_ends: dict[str, list[tuple[Any, Pages, bytes]]] = {}
-        for number in self.row_groups:
-            group = metadata.row_group(number)
-            for leaf in self.leaves:
-                chunk, column = group.column(leaf), metadata.schema.column(leaf)
-                if chunk.num_values > 0 and (body := parts.get(_range(chunk)[0])) is not None:
-                    pages = pages_of(body, chunk.num_values)
-                    sure += pages.values * width_of(column) + pages.plain + pages.dictionary
-                    if pages.indices * pages.longest and is_text(column):
-                        open_ends.setdefault(column.path, []).append((chunk, pages, body))
+        open_ends: dict[str, list[tuple[Chunk, Pages, memoryview]]] = {}
+        for chunk in self.chunks:
+            if chunk.values > 0 and chunk.length > 0:
+                body = memoryview(parts[chunk.start])[: chunk.length]
+                pages = pages_of(body, chunk.values)
+                sure += pages.values * chunk.width + pages.plain + pages.dictionary
+                if chunk.is_text and pages.indices * pages.longest:
+                    open_ends.setdefault(chunk.path, []).append((chunk, pages, body))
         worst = {
             path: sum(pages.indices * pages.longest for _, pages, _ in chunks) for path, chunks in open_ends.items()
         }
@@ -143,14 +154,16 @@ class Load:
             return sure, ()
         unsure = []
         for path, chunks in open_ends.items():
-            if worst[path] <= (allowed - sure) // len(worst):
-                sure += worst[path]
-            elif path in self.columns and all(pages.indices == pages.values for _, pages, _ in chunks):
+            if worst[path] > (allowed - sure) // len(worst):
+                worst[path] = sum(
+                    pages.indices * longest_in(body[slice(*pages.packed)], pages, chunk.codec)
+                    for chunk, pages, body in chunks
+                )
+            whole = all(pages.indices == pages.values for _, pages, _ in chunks)
+            if sure + worst[path] > allowed and whole and path in self.columns:
                 unsure.append(path)
             else:
-                for chunk, pages, body in chunks:
-                    page = unpacked_page(body[slice(*pages.packed)], chunk.compression, pages.dictionary)
-                    sure += pages.indices * longest_in(page, pages.entries)
+                sure += worst[path]
         return sure, unsure
 
 
@@ -183,49 +196,43 @@ class ParquetObject:
         leaves = [
             number for number, path in enumerate(paths) if any(path == n or path.startswith(f"{n}.") for n in there)
         ]
-        widths = [width_of(metadata.schema.column(leaf)) for leaf in leaves]
+        columns_of = [metadata.schema.column(leaf) for leaf in leaves]
+        known = [(leaf, paths[leaf], width_of(of), is_text(of)) for leaf, of in zip(leaves, columns_of, strict=True)]
         groups: list[int] = []
-        ranges: list[tuple[int, int]] = []
+        chunks: list[Chunk] = []
         decoded = 0
         for number in self._row_groups(matching, schema):
             group = metadata.row_group(number)
-            chunks = [group.column(leaf) for leaf in leaves]
-            more = sum(
-                max(chunk.total_uncompressed_size, chunk.num_values * width)
-                for chunk, width in zip(chunks, widths, strict=True)
-            )
-            if not leaves:
-                # Columns that the file has not are made for its rows.
-                more = 8 * group.num_rows
+            own = []
+            # Columns that the file has not are made for its rows.
+            more = 0 if leaves else 8 * group.num_rows
+            for leaf, path, width, text in known:
+                column = group.column(leaf)
+                values = column.num_values
+                own.append(Chunk(path, *_range(column), values, width, text, column.compression))
+                more += max(column.total_uncompressed_size, values * width)
             if groups and decoded + more > most:
-                yield self._load(groups, ranges, there, leaves, decoded)
-                groups, ranges, decoded = [], [], 0
+                yield self._load(groups, chunks, there, decoded)
+                groups, chunks, decoded = [], [], 0
             groups.append(number)
-            ranges += [_range(chunk) for chunk in chunks if chunk.total_compressed_size]
+            chunks += own
             decoded += more
         if groups:
-            yield self._load(groups, ranges, there, leaves, decoded)
+            yield self._load(groups, chunks, there, decoded)
 
     def _row_groups(self, matching: Any, schema: Any) -> list[int]:
         if matching is not None and all(_comparable(field.type, schema, field.name) for field in self.schema):
             return [each.id for each in self.fragment.subset(matching, schema=schema).row_groups]
         return list(range(self.fragment.metadata.num_row_groups))
 
-    def _load(
-        self,
-        groups: list[int],
-        ranges: list[tuple[int, int]],
-        columns: tuple[str, ...],
-        leaves: list[int],
-        decoded: int,
-    ) -> Load:
+    def _load(self, groups: list[int], chunks: list[Chunk], columns: tuple[str, ...], decoded: int) -> Load:
         return Load(
             file=self,
             row_groups=tuple(groups),
-            ranges=tuple(ranges),
+            ranges=tuple((chunk.start, chunk.length) for chunk in chunks if chunk.length),
             columns=columns,
-            leaves=tuple(leaves),
-            compressed=sum(length for _, length in ranges),
+            chunks=tuple(chunks),
+            compressed=sum(chunk.length for chunk in chunks),
             decoded=decoded,
         )
 

@@ -21,6 +21,8 @@ DEPTH = 100
 
 _PAGE, _DICTIONARY, _PAGE_V2 = 0, 2, 3
 _BY_DICTIONARY = (2, 8)
+_TEXT = 6
+_CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD")
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 5}
 """Bytes of a value in Arrow. Of strings: all but their text."""
 
@@ -69,7 +71,14 @@ class Pages:
 
 
 def pages_of(chunk: bytes | memoryview, values: int) -> Pages:
-    """As far as pyarrow reads them: until there are `values`. Raises ValueError or IndexError where they are none."""
+    """As far as pyarrow reads them: until there are `values`. Raises ValueError where they are none."""
+    try:
+        return _pages_of(chunk, values)
+    except (IndexError, KeyError, TypeError) as error:
+        raise ValueError("a column's pages are cut short, or are none") from error
+
+
+def _pages_of(chunk: bytes | memoryview, values: int) -> Pages:
     found = Pages()
     at = 0
     while found.values < values and at < len(chunk):
@@ -208,21 +217,60 @@ def text_of(column: Any) -> int:
     return total
 
 
-def longest_in(dictionary: bytes, entries: int) -> int:
-    """The longest string of a dictionary's page, unpacked: four bytes of its length before each."""
-    longest = at = 0
-    for _ in range(entries):
-        length = int.from_bytes(dictionary[at : at + 4], "little")
-        longest = max(longest, length)
-        at += 4 + length
-        if at > len(dictionary):
-            raise ValueError("a dictionary that ends before its last entry does")
-    return longest
+def longest_in(page: bytes | memoryview, pages: Pages, codec: str) -> int:
+    """The longest string of a dictionary's page as it is in the file.
+
+    pyarrow tells it in a thirtieth of the time that Python takes: a dictionary is written as a page of values is, so it
+    is given a file of that page alone. codec: as pyarrow's ColumnChunkMetaData names it.
+    """
+    entries, size = pages.entries, len(page)
+    values = _written({1: _i32(entries), 2: _i32(0), 3: _i32(3), 4: _i32(3)})
+    header = _written({1: _i32(_PAGE), 2: _i32(pages.dictionary), 3: _i32(size), 5: (12, values)})
+    chunk = _written(
+        {
+            1: _i32(_TEXT),
+            2: _list(5, [_i32(0)[1]]),
+            3: _list(8, [b"\x01x"]),
+            4: _i32(_CODECS.index(codec)),
+            5: _i64(entries),
+            6: _i64(pages.dictionary + len(header)),
+            7: _i64(size + len(header)),
+            9: _i64(4),
+        }
+    )
+    group = _written({1: _list(12, [_written({2: _i64(4), 3: (12, chunk)})]), 2: _i64(size), 3: _i64(entries)})
+    root = _written({4: (8, b"\x01s"), 5: _i32(1)})
+    leaf = _written({1: _i32(_TEXT), 3: _i32(0), 4: (8, b"\x01x")})
+    footer = _written({1: _i32(1), 2: _list(12, [root, leaf]), 3: _i64(entries), 4: _list(12, [group])})
+    file = b"".join((b"PAR1", header, page, footer, len(footer).to_bytes(4, "little"), b"PAR1"))
+    opened = arrow("pyarrow.parquet").ParquetFile(arrow().BufferReader(file), pre_buffer=False)
+    compute = arrow("pyarrow.compute")
+    return compute.max(compute.binary_length(opened.read(use_threads=False).column(0))).as_py() or 0
 
 
-def unpacked_page(body: bytes, codec: str, size: int) -> bytes:
-    """codec: as pyarrow's ColumnChunkMetaData names it."""
-    if codec == "UNCOMPRESSED":
-        return body
-    found: bytes = arrow().decompress(body, decompressed_size=size, codec=codec.lower(), asbytes=True)
-    return found
+def _written(fields: dict[int, tuple[int, bytes]]) -> bytes:
+    """A struct in Thrift's compact protocol, of fields by their numbers, which are in order and close together."""
+    out = bytearray()
+    before = 0
+    for number, (kind, value) in fields.items():
+        out.append((number - before) << 4 | kind)
+        out += value
+        before = number
+    return bytes(out) + b"\0"
+
+
+def _i32(number: int) -> tuple[int, bytes]:
+    return 5, _i64(number)[1]
+
+
+def _i64(number: int) -> tuple[int, bytes]:
+    zigzag = number << 1
+    out = bytearray()
+    while zigzag > 127:
+        out.append(zigzag & 127 | 128)
+        zigzag >>= 7
+    return 6, bytes([*out, zigzag])
+
+
+def _list(kind: int, items: list[bytes]) -> tuple[int, bytes]:
+    return 9, bytes([len(items) << 4 | kind]) + b"".join(items)

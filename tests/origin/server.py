@@ -123,8 +123,12 @@ class Origin:
             yield self
         finally:
             self._ended.set()
-            for open in (*self._listening, *list(self._open)):
-                _end(open)
+            for listening in self._listening:
+                _end(listening)
+            for open in list(self._open):
+                # Whoever serves it closes it: what TLS still writes would else go to a file that has its number by now.
+                with suppress(OSError):
+                    open.shutdown(socket.SHUT_RDWR)
             for each in accepting:
                 each.join(5)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,6 +92,17 @@ def test_the_footers_word_is_not_taken_for_the_pages() -> None:
         read(body.replace(said, b"\x80\x81" + b"\x80" * (len(said) - 3) + b"\0"))
 
 
+def test_a_column_that_begins_where_another_does_hides_nothing() -> None:
+    """The second chunk is said to be at the first one's place, and short."""
+    bomb = pa.repeat(pa.scalar(0, pa.int64()), MANY)
+    found = opened(file(pa.table({"x": bomb}), compression="zstd", use_dictionary=False))
+    (load,) = found.loads(["x"], None, found.schema, 1)
+    (chunk,) = load.chunks
+    twice = replace(load, chunks=(chunk, chunk._replace(length=30)), ranges=(*load.ranges, (chunk.start, 30)))
+    with pytest.raises(ReadError, match=r"s3://b/k: a column's pages are cut short"):
+        twice.read(16 << 20)
+
+
 def varint(number: int) -> bytes:
     number <<= 1
     out = bytearray()
@@ -128,7 +140,14 @@ def test_a_schema_that_is_deep_is_read() -> None:
 
 @pytest.mark.parametrize("cut", range(0, 60, 7))
 def test_pages_that_are_none_are_errors(cut: int) -> None:
-    with pytest.raises((ValueError, IndexError, KeyError)):
+    with pytest.raises(ValueError, match="cut short|no values|no bytes|field of|64 bits|without end"):
         pages_of(b"\xff" * cut + b"\x15", 10)
-    with pytest.raises(ValueError, match="ends before"):
-        longest_in(b"\x05\0\0\0abc", 1)
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "brotli", "lz4", "zstd"])
+def test_the_longest_string_of_a_dictionary_is_known(codec: str) -> None:
+    body = file(pa.table({"x": ["a", None, "four", "x" * 70_000, ""] * 3}), compression=codec)
+    chunk = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0).column(0)
+    column = body[chunk.dictionary_page_offset :][: chunk.total_compressed_size]
+    pages = pages_of(column, chunk.num_values)
+    assert longest_in(column[slice(*pages.packed)], pages, chunk.compression) == 70_000
