@@ -15,6 +15,7 @@ from s3private.errors import ReadError
 from s3private.parquet_bounds import (
     RATIO,
     Pages,
+    codec_of,
     is_text,
     longest_in,
     pages_of,
@@ -87,7 +88,8 @@ class Chunk(NamedTuple):
     values: int
     width: int
     is_text: bool
-    codec: str
+    row_group: int
+    leaf: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +158,10 @@ class Load:
         for path, chunks in open_ends.items():
             if worst[path] > (allowed - sure) // len(worst):
                 worst[path] = sum(
-                    pages.indices * longest_in(body[slice(*pages.packed)], pages, chunk.codec)
+                    pages.indices
+                    * longest_in(
+                        body[slice(*pages.packed)], pages, codec_of(self.file.footer, chunk.row_group, chunk.leaf)
+                    )
                     for chunk, pages, body in chunks
                 )
             whole = all(pages.indices == pages.values for _, pages, _ in chunks)
@@ -174,6 +179,7 @@ class ParquetObject:
     entry: Entry
     fetch: Fetch = field(repr=False)
     fragment: Any = field(repr=False)
+    footer: bytes = field(repr=False)
 
     @property
     def schema(self) -> Any:
@@ -209,7 +215,7 @@ class ParquetObject:
             for leaf, path, width, text in known:
                 column = group.column(leaf)
                 values = column.num_values
-                own.append(Chunk(path, *_range(column), values, width, text, column.compression))
+                own.append(Chunk(path, *_range(column), values, width, text, number, leaf))
                 more += max(column.total_uncompressed_size, values * width)
             if groups and decoded + more > most:
                 yield self._load(groups, chunks, there, decoded)
@@ -252,7 +258,8 @@ def parquet_object(entry: Entry, fetch: Fetch, holds: Any = None) -> ParquetObje
     if footer < start:
         tail = fetch([(footer, start - footer)], 0)[0] + tail
         start = footer
-    refuse_deep_schema(entry.uri, tail[footer - start : -8])
+    metadata = tail[footer - start : -8]
+    refuse_deep_schema(entry.uri, metadata)
     source = Segments(entry.size, fetch, {start: tail})
     with reading(entry.uri):
         fragment = arrow("pyarrow.dataset").ParquetFileFormat().make_fragment(source, partition_expression=holds)
@@ -260,7 +267,7 @@ def parquet_object(entry: Entry, fetch: Fetch, holds: Any = None) -> ParquetObje
         # Names that are no text are found out here.
         str(fragment.physical_schema.names)
     source.forget()
-    return ParquetObject(entry=entry, fetch=fetch, fragment=fragment)
+    return ParquetObject(entry=entry, fetch=fetch, fragment=fragment, footer=metadata)
 
 
 def _range(chunk: Any) -> tuple[int, int]:

@@ -22,7 +22,6 @@ DEPTH = 100
 _PAGE, _DICTIONARY, _PAGE_V2 = 0, 2, 3
 _BY_DICTIONARY = (2, 8)
 _TEXT = 6
-_CODECS = ("UNCOMPRESSED", "SNAPPY", "GZIP", "LZO", "BROTLI", "LZ4", "ZSTD")
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 5}
 """Bytes of a value in Arrow. Of strings: all but their text."""
 
@@ -156,8 +155,11 @@ def _varint(data: Any, at: int) -> tuple[int, int]:
             raise ValueError("a number of more than 64 bits")
 
 
-def _struct(data: Any, at: int, depth: int = 0) -> tuple[dict[int, Any], int]:
-    """Thrift's compact protocol: whole numbers and structs by their field's number; the rest is gone over."""
+def _struct(data: Any, at: int, depth: int = 0, lists: bool = False) -> tuple[dict[int, Any], int]:
+    """Thrift's compact protocol: whole numbers and structs by their field's number; the rest is gone over.
+
+    lists: lists of structs are not gone over.
+    """
     if depth > 8:
         raise ValueError("structs in structs without end")
     fields: dict[int, Any] = {}
@@ -174,10 +176,23 @@ def _struct(data: Any, at: int, depth: int = 0) -> tuple[dict[int, Any], int]:
             zigzag, at = _varint(data, at)
             fields[number] = (zigzag >> 1) ^ -(zigzag & 1)
         elif kind == 12:
-            fields[number], at = _struct(data, at, depth + 1)
+            fields[number], at = _struct(data, at, depth + 1, lists)
+        elif kind == 9 and lists and data[at] & 15 == 12:
+            fields[number], at = _structs(data, at, depth + 1)
         else:
             at = _over(data, at, kind, depth)
     return fields, at + 1
+
+
+def _structs(data: Any, at: int, depth: int) -> tuple[list[dict[int, Any]], int]:
+    many, at = data[at] >> 4, at + 1
+    if many == 15:
+        many, at = _varint(data, at)
+    found = []
+    for _ in range(many):
+        each, at = _struct(data, at, depth + 1, lists=True)
+        found.append(each)
+    return found, at
 
 
 def _over(data: Any, at: int, kind: int, depth: int) -> int:
@@ -217,11 +232,17 @@ def text_of(column: Any) -> int:
     return total
 
 
-def longest_in(page: bytes | memoryview, pages: Pages, codec: str) -> int:
+def codec_of(footer: bytes, row_group: int, leaf: int) -> int:
+    """The number of the codec of a column chunk. pyarrow ends the process when it is asked for one that it knows not."""
+    metadata, _ = _struct(footer, 0, lists=True)
+    return int(metadata[4][row_group][1][leaf][3][4])
+
+
+def longest_in(page: bytes | memoryview, pages: Pages, codec: int) -> int:
     """The longest string of a dictionary's page as it is in the file.
 
     pyarrow tells it in a thirtieth of the time that Python takes: a dictionary is written as a page of values is, so it
-    is given a file of that page alone. codec: as pyarrow's ColumnChunkMetaData names it.
+    is given a file of that page alone. codec: its number.
     """
     entries, size = pages.entries, len(page)
     values = _written({1: _i32(entries), 2: _i32(0), 3: _i32(3), 4: _i32(3)})
@@ -231,7 +252,7 @@ def longest_in(page: bytes | memoryview, pages: Pages, codec: str) -> int:
             1: _i32(_TEXT),
             2: _list(5, [_i32(0)[1]]),
             3: _list(8, [b"\x01x"]),
-            4: _i32(_CODECS.index(codec)),
+            4: _i32(codec),
             5: _i64(entries),
             6: _i64(pages.dictionary + len(header)),
             7: _i64(size + len(header)),
