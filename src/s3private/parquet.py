@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from s3private.entries import ObjectEntry, ObjectVersion
@@ -15,7 +16,7 @@ from s3private.errors import ReadError
 from s3private.parquet_bounds import (
     RATIO,
     Pages,
-    codec_of,
+    codecs_in,
     is_text,
     longest_in,
     pages_of,
@@ -159,9 +160,7 @@ class Load:
             if worst[path] > (allowed - sure) // len(worst):
                 worst[path] = sum(
                     pages.indices
-                    * longest_in(
-                        body[slice(*pages.packed)], pages, codec_of(self.file.footer, chunk.row_group, chunk.leaf)
-                    )
+                    * longest_in(body[slice(*pages.packed)], pages, self.file.codecs[chunk.row_group][chunk.leaf])
                     for chunk, pages, body in chunks
                 )
             whole = all(pages.indices == pages.values for _, pages, _ in chunks)
@@ -180,6 +179,10 @@ class ParquetObject:
     fetch: Fetch = field(repr=False)
     fragment: Any = field(repr=False)
     footer: bytes = field(repr=False)
+
+    @cached_property
+    def codecs(self) -> list[list[int]]:
+        return codecs_in(self.footer)
 
     @property
     def schema(self) -> Any:

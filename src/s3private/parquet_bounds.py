@@ -232,10 +232,10 @@ def text_of(column: Any) -> int:
     return total
 
 
-def codec_of(footer: bytes, row_group: int, leaf: int) -> int:
-    """The number of the codec of a column chunk. pyarrow ends the process when it is asked for one that it knows not."""
+def codecs_in(footer: bytes) -> list[list[int]]:
+    """The numbers of the codecs, by row group and leaf. Asked for one that it knows not, pyarrow ends the process."""
     metadata, _ = _struct(footer, 0, lists=True)
-    return int(metadata[4][row_group][1][leaf][3][4])
+    return [[column[3][4] for column in group[1]] for group in metadata[4]]
 
 
 def longest_in(page: bytes | memoryview, pages: Pages, codec: int) -> int:

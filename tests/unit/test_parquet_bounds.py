@@ -9,7 +9,7 @@ import pytest
 
 from s3private import ObjectEntry, ReadError
 from s3private.parquet import ParquetObject, parquet_object
-from s3private.parquet_bounds import codec_of, longest_in, pages_of
+from s3private.parquet_bounds import longest_in, pages_of
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -148,7 +148,7 @@ def test_pages_that_are_none_are_errors(cut: int) -> None:
 def test_the_longest_string_of_a_dictionary_is_known(codec: str) -> None:
     body = file(pa.table({"x": ["a", None, "four", "x" * 70_000, ""] * 3}), compression=codec)
     chunk = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0).column(0)
-    number = codec_of(opened(body).footer, 0, 0)
+    number = opened(body).codecs[0][0]
     column = body[chunk.dictionary_page_offset :][: chunk.total_compressed_size]
     pages = pages_of(column, chunk.num_values)
     assert longest_in(column[slice(*pages.packed)], pages, number) == 70_000
