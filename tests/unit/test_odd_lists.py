@@ -131,7 +131,7 @@ NO_LISTS: dict[str, Written] = {
     "without ETags": lambda request, page: re.sub("<ETag>.*?</ETag>", "", page),
     "without sizes": lambda request, page: re.sub("<Size>.*?</Size>", "", page),
     "with a size that is none": lambda request, page: re.sub("<Size>.*?</Size>", "<Size>1e3</Size>", page),
-    "two keys in one": lambda request, page: page.replace("<Size>", "<Key>other</Key><Size>"),
+    "two keys in one": lambda request, page: page.replace("<Size>", "<Key>p/other</Key><Size>"),
     "a name that is no UTF-8": lambda request, page: page.replace("<Key>", "<Key>%FF"),
     "a name that is half a pair": lambda request, page: page.replace("<Key>", "<Key>%ED%A0%80"),
 }  # fmt: skip
@@ -160,6 +160,7 @@ WRONG: dict[str, tuple[Written, str]] = {
     "before the prefix": (renamed("p/1", "o/1"), "'o/1' came, which is not below the prefix"),
     "after the prefix": (renamed("p/6", "q/6"), "'q/6' came, which is not below the prefix"),
     "not in order": (renamed("p/2", "p/5x"), "keys are not in order"),
+    "the last page's last": (renamed("p/4", "p/3"), "'p/3' came, and what comes after 'p/3' was asked for"),
     "twice": (renamed("p/2", "p/1"), "keys are not in order, each once: 'p/1' came after 'p/1'"),
     "another's": (lambda r, page: page.replace("<Prefix>p/", "<Prefix>q/"), "the answer is to another request"),
     "another token's": (
@@ -183,7 +184,7 @@ def test_keys_that_cannot_be_the_answer_are_an_error(lists: Lists, lean: bool, n
     lists.bucket = Bucket([f"p/{number}" for number in range(1, 7)])
     lists.written, said = WRONG[name]
     with pytest.raises(ReadError, match=f"s3://bkt/p/: {said}"):
-        listed(lists, "s3://bkt/p/", lean=lean, at_once=1)
+        listed(lists, "s3://bkt/p/", lean=lean, at_once=1, page_size=3)
 
 
 @pytest.mark.parametrize("lean", [True, False])
@@ -258,6 +259,14 @@ WRONG_VERSIONS: dict[str, tuple[Written, str]] = {
     "another's": (lambda r, page: page.replace("<KeyMarker>p/0", "<KeyMarker>p/1"), "the answer is to another request"),
     "not in order": (lambda r, page: page.replace("<Key>p/2", "<Key>p/0"), "not in order"),
     "another operation's": (lambda r, page: page.replace("ListVersions", "ListBucket"), "no list"),
+    "a way on that goes back": (
+        lambda r, page: page.replace("<NextKeyMarker>p/1", "<NextKeyMarker>p/0"),
+        "S3 says to go on at 'p/0', which is before",
+    ),
+    "the last key again": (
+        lambda r, page: re.sub("<NextVersionIdMarker>.*</NextVersionIdMarker>", "", page).replace("p/1<", "p/0<"),
+        "'p/0' came, and what comes after it was asked for",
+    ),
     "without versions": (lambda r, page: re.sub("<VersionId>.*?</VersionId>", "", page), "VersionId is missing"),
     "without latest": (lambda r, page: re.sub("<IsLatest>.*?</IsLatest>", "", page), "IsLatest is missing"),
 }
