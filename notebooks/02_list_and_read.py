@@ -10,7 +10,10 @@
 dbutils.widgets.text("volume", "")
 dbutils.widgets.text("route", "routes/demo.route.json")
 
-route_file = f"{dbutils.widgets.get('volume')}/{dbutils.widgets.get('route')}"
+from s3private.jobs.place import in_volume
+
+# A Route says where requests go and who signs them: only the folder of Routes is looked in.
+route_file = in_volume(dbutils.widgets.get("volume"), dbutils.widgets.get("route"), below="routes", parameter="route")
 
 # COMMAND ----------
 

@@ -13,11 +13,14 @@ dbutils.widgets.text("route", "routes/demo.route.json")
 from runtime.nutterfixture import NutterFixture
 
 import s3private
+from s3private.jobs.place import in_volume
 
 
 class ListingFixture(NutterFixture):
     def before_all(self):
-        self.route = s3private.Route.load(f"{dbutils.widgets.get('volume')}/{dbutils.widgets.get('route')}")
+        self.route = s3private.Route.load(
+            in_volume(dbutils.widgets.get("volume"), dbutils.widgets.get("route"), below="routes", parameter="route")
+        )
         self.s3 = s3private.connect(self.route)
         self.uri = f"s3://{self.route.buckets[0]}/"
 

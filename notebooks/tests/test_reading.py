@@ -15,11 +15,14 @@ from itertools import islice
 from runtime.nutterfixture import NutterFixture
 
 import s3private
+from s3private.jobs.place import in_volume
 
 
 class ReadingFixture(NutterFixture):
     def before_all(self):
-        self.route = s3private.Route.load(f"{dbutils.widgets.get('volume')}/{dbutils.widgets.get('route')}")
+        self.route = s3private.Route.load(
+            in_volume(dbutils.widgets.get("volume"), dbutils.widgets.get("route"), below="routes", parameter="route")
+        )
         self.s3 = s3private.connect(self.route)
         listing = s3private.list_objects(self.s3, f"s3://{self.route.buckets[0]}/")
         self.entries = list(islice((entry for entry in listing if entry.size < 1_000_000), 5))

@@ -13,7 +13,7 @@ from emulated.ground import Ground
 from emulated.hand import Hand
 from emulated.inspection import count, region_of
 from s3private.cli import main
-from s3private.provision.engine import Action, Outcome, Report
+from s3private.provision.engine import Outcome, Report
 
 VERBS: dict[str, Callable[[Ground], Report]] = {
     "plan": Ground.plan,
@@ -203,14 +203,12 @@ def test_our_tag_on_what_is_of_another_shape_changes_and_deletes_nothing_of_it(
 
 
 def test_only_what_is_of_another_shape_carries_the_tag(ground: Ground) -> None:
-    """Nothing of the path was ever built: destroy says whose it is not, and leaves it."""
+    """Nothing of the path is seen: its own may have lost the tag. Destroy stops, and says so."""
     theirs = kms_endpoint(ground)
     tag(ground, theirs)
     mark = ground.emulator.log.mark()
-    report = ground.destroy()
+    assert theirs in refused_without_a_write(ground, "destroy")
     assert ground.emulator.log.writes(mark) == []
-    [kept] = [c for c in report.changes if theirs in c.reason]
-    assert kept.action is Action.KEEP
 
 
 def test_a_second_tagged_endpoint_that_no_run_at_once_made_is_a_conflict_and_stays(path: Ground) -> None:
@@ -290,3 +288,51 @@ def test_a_route_of_the_same_path_through_an_endpoint_that_was_made_anew_is_brou
     path.route.write_text(before.replace(old, new), encoding="utf-8")
     assert path.provision().outcome is Outcome.SETTLED
     assert path.route.read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize("make", [kms_endpoint, service_over_another_load_balancer])
+def test_a_lost_tag_beside_our_tag_on_somebody_elses_thing_stops_destroy_before_it_deletes(
+    path: Ground, make: Callable[[Ground], str]
+) -> None:
+    hand = Hand(path.clients)
+    own = str(hand.endpoint["VpcEndpointId"]) if make is kms_endpoint else hand.service
+    tag(path, make(path))
+    take_tag_off(hand, own)
+    path.forget_clients()
+    before = count(path.emulator)
+    refused_without_a_write(path, "destroy")
+    assert count(path.emulator) == before
+
+
+def test_a_rule_whose_service_was_deleted_by_hand_is_not_left_behind(path: Ground) -> None:
+    """It is known by the name that it carries, which is that of the path's own endpoint."""
+    emulator, hand = path.emulator, Hand(path.clients)
+    [rule] = emulator.account.rules()
+    service = hand.service
+    hand.ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[str(rule.vpc_endpoint_id)])
+    hand.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[service])
+    path.destroy()
+    assert all(rule.deactivated for rule in emulator.account.rules())
+
+
+def test_a_second_tagged_endpoint_without_the_paths_name_is_no_double(path: Ground) -> None:
+    theirs = path.clients.ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=path.config.vpc_id,
+        ServiceName=f"com.amazonaws.{path.config.region}.s3",
+        SubnetIds=list(path.config.subnet_ids),
+        PrivateDnsEnabled=False,
+    )["VpcEndpoint"]["VpcEndpointId"]
+    tag(path, theirs)
+    for verb in VERBS:
+        assert theirs in refused_without_a_write(path, verb)
+
+
+def test_a_link_at_the_routes_place_is_left_as_it_is(ground: Ground) -> None:
+    for target in (ground.directory / "nowhere", ground.file):
+        ground.route.unlink(missing_ok=True)
+        ground.route.symlink_to(target)
+        for verb in ("plan", "provision"):
+            assert "is a link" in refused_without_a_write(ground, verb)
+        ground.destroy()
+        assert ground.route.is_symlink()

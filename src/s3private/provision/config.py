@@ -338,6 +338,10 @@ def _check_together(config: PathConfig, where: str) -> None:
         raise ConfigError(f"{where}: aws.external_id: needs aws.role_arn, the role that asks for it")
     if config.role_arn and config.role_arn.split(":")[4] != config.aws_account_id:
         raise ConfigError(f"{where}: aws.role_arn: must be a role of aws.account_id {config.aws_account_id}")
+    if config.role_arn and config.role_arn.split(":")[1] != config.partition:
+        raise ConfigError(
+            f"{where}: aws.role_arn: must be of the partition {config.partition}, where {config.region} is"
+        )
     for name in config.domain_names:
         if refused := refused_domain(name, config.region):
             raise ConfigError(f"{where}: s3.domain_names: {refused}")

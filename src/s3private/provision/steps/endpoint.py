@@ -304,7 +304,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         marked, others = self._tagged()
         own = [e for e in marked if e["VpcEndpointId"] != given]
         if own:
-            kept, *rest = own if given else self._by_preference(own)
+            kept, *rest = self._by_preference(own)
             return replace(self._read(kept, ours=True), doubles=tuple(e["VpcEndpointId"] for e in rest))
         if others:
             raise self._others(others)
@@ -339,9 +339,13 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
                 own.append(seen)
         return own, others
 
+    def _as_made(self, seen: VpcEndpointTypeDef) -> bool:
+        """Whether it has the name, too, that the path gives: of several with its tag, only such are its doubles."""
+        return any(t.get("Key") == "Name" and t.get("Value") == self.config.resource_name for t in seen.get("Tags", []))
+
     @staticmethod
-    def _others(others: Sequence[str]) -> Conflict:
-        return Conflict(
+    def _others(others: Sequence[str]) -> Unsure:
+        return Unsure(
             f"the path's tag is on {', '.join(others)}, which is no S3 interface endpoint and none of this path's: "
             f"take it off: aws ec2 delete-tags --resources {others[0].partition(' ')[0]} --tags Key={PATH_TAG}"
         )
@@ -390,13 +394,20 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         addresses = {one["VpcEndpointId"]: self._addresses(one) for one in alive}
         carrying = [endpoint for endpoint, ips in addresses.items() if registered.intersection(ips)]
         if len(carrying) > 1:
-            raise Conflict(
+            raise Unsure(
                 f"the interface endpoints {', '.join(carrying)} carry this path's tag, and the target group "
                 f"{self.config.resource_name} sends traffic to all of them: deregister and delete all but one"
             )
         made = sorted(one["CreationTimestamp"] for one in alive)
+        alone = [one["VpcEndpointId"] for one in alive if not self._as_made(one)]
+        if alone:
+            raise Unsure(
+                f"the interface endpoints {', '.join(addresses)} carry this path's tag, and {', '.join(alone)} has no "
+                f"tag Name={self.config.resource_name}, with which the path makes them: take the tag off what is "
+                f"not its own: aws ec2 delete-tags --resources <id> --tags Key={PATH_TAG}"
+            )
         if made[-1] - made[0] > _AT_ONCE:
-            raise Conflict(
+            raise Unsure(
                 f"the interface endpoints {', '.join(addresses)} carry this path's tag, and were made more than "
                 f"{_AT_ONCE.total_seconds() / 3600:.0f} hours apart, not by two runs at once: delete the one that is "
                 f"not needed, or take the tag off: aws ec2 delete-tags --resources <id> --tags Key={PATH_TAG}"

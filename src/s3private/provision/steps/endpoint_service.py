@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from s3private.errors import Conflict, NotYet
-from s3private.provision.engine import Found, Resource, State, StillInUse
+from s3private.provision.engine import Found, Resource, State, StillInUse, Unsure
 from s3private.provision.steps.base import AwsStep, error_code
 from s3private.provision.steps.endpoint import InterfaceEndpoint, SecurityGroup, raise_unsuccessful
 from s3private.provision.steps.load_balancer import Listener, LoadBalancer, TargetGroup, Targets
@@ -68,8 +68,8 @@ class AcceptingService(AwsStep[EndpointService]):
     def _is_own(self, seen: ServiceConfigurationTypeDef) -> bool:
         return self.is_ours(f"endpoint service {seen['ServiceId']}", seen.get("Tags", []))
 
-    def _others(self, others: Sequence[str]) -> Conflict:
-        return Conflict(
+    def _others(self, others: Sequence[str]) -> Unsure:
+        return Unsure(
             f"the path's tag is on {', '.join(others)}: an endpoint service of this path's has its load balancer "
             f"{self.config.resource_name} alone behind it. Take the tag off: aws ec2 delete-tags --resources "
             f"{others[0].partition(' ')[0]} --tags Key={PATH_TAG}"
@@ -123,7 +123,7 @@ class AcceptingService(AwsStep[EndpointService]):
         every = self.ec2.get_paginator("describe_vpc_endpoint_connections").paginate()
         knocked = {c["ServiceId"] for page in every for c in page["VpcEndpointConnections"]}
         if len(both := [s["ServiceId"] for s in alive if s["ServiceId"] in knocked]) > 1:
-            raise Conflict(
+            raise Unsure(
                 f"the endpoint services {', '.join(both)} carry this path's tag, and all have connections: "
                 "reject those of all but one, and delete the services they were at"
             )

@@ -171,8 +171,19 @@ class MarkedConnection(AwsStep[AcceptanceMark]):
     title = "acceptance mark"
 
     def find(self, found: Found) -> AcceptanceMark | None:
-        endpoint = found[PrivateEndpointRule].vpc_endpoint_id
-        return AcceptanceMark(id=endpoint, ours=False) if endpoint in self.marked(found) else None
+        service, endpoint = found[EndpointService].id, found[PrivateEndpointRule].vpc_endpoint_id
+        if endpoint in self.marked(found):
+            return AcceptanceMark(id=endpoint, ours=False)
+        answer = self.ec2.describe_vpc_endpoint_connections(
+            Filters=[{"Name": "service-id", "Values": [service]}, {"Name": "vpc-endpoint-id", "Values": [endpoint]}]
+        )
+        words = [c["VpcEndpointState"] for c in answer["VpcEndpointConnections"] if c["VpcEndpointId"] == endpoint]
+        if words and words[0].lower() not in ("pendingacceptance", "rejected"):
+            raise Conflict(
+                f"{endpoint} is {words[0]} at {service} already, and this path has not accepted it: the handover names "
+                "somebody else's connection, or a person accepted it by hand"
+            )
+        return None
 
     def marked(self, found: Found) -> list[str]:
         """The endpoints that this path has accepted, the latest last."""

@@ -6,6 +6,7 @@ Targets come after the listener, because a target without a listener is never pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,14 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             raise Unsure(
                 f"target group {self.config.resource_name} carries this path's tag and is {shape}, not {wanted}: where "
                 "only the VPC differs, aws.vpc_id is not the one that the path was built in; else delete it"
+            )
+        own = re.compile(
+            rf"arn:[a-z-]+:elasticloadbalancing:[^:]+:\d+:loadbalancer/net/{self.config.resource_name}/\w+"
+        )
+        if foreign := [arn for arn in group.get("LoadBalancerArns", []) if not own.fullmatch(arn)]:
+            raise Unsure(
+                f"target group {self.config.resource_name} carries this path's tag and is behind {', '.join(foreign)}, "
+                "which is none of this path's: its targets are somebody else's. Take the tag off, or the listener"
             )
         check = (
             group.get("HealthCheckProtocol", ""),

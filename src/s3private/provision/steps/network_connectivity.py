@@ -29,7 +29,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import Timeout
 
 from s3private.errors import Conflict
-from s3private.provision.engine import Found, Remains, Resource, State
+from s3private.provision.engine import Found, Remains, Resource, State, Unsure
 from s3private.provision.steps.base import AccountStep
 from s3private.provision.steps.endpoint import InterfaceEndpoint
 from s3private.provision.steps.endpoint_service import EndpointService
@@ -177,12 +177,13 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         else:
             return None, ()
         others = [n for n in named if n.network_connectivity_config_id != kept.network_connectivity_config_id]
+        at_once = [n for n in others if abs((n.creation_time or 0) - (kept.creation_time or 0)) <= _AT_ONCE_MS]
         if in_use := [str(n.network_connectivity_config_id) for n in others if _rules(n)]:
             raise Conflict(
                 f"several NCCs are named {self.config.resource_name} and have rules: "
                 f"{kept.network_connectivity_config_id}, {', '.join(in_use)}; name one in databricks.ncc_id"
             )
-        return kept, tuple(str(n.network_connectivity_config_id) for n in others)
+        return kept, tuple(str(n.network_connectivity_config_id) for n in at_once)
 
     def create(self, found: Found) -> None:
         if self.config.ncc_id:
@@ -215,6 +216,10 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
             self.account.network_connectivity.delete_network_connectivity_configuration(ncc_id)
         except NotFound:
             return
+
+
+_AT_ONCE_MS = 6 * 3600 * 1000
+"""What two runs at once made is no further apart; an older one of the name is somebody's."""
 
 
 def _rules(ncc: NetworkConnectivityConfiguration) -> list[AwsPrivateEndpointRule]:
@@ -294,8 +299,23 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
 
     def leftover(self, found: Found) -> PrivateEndpointRule | None:
         """Without what makes a rule unusable: it is to go."""
-        service = found[EndpointService].name
-        ours = [r for r in self.rules(found) if r.endpoint_service == service and not r.deactivated]
+        seen, endpoint = found.get(EndpointService), found.get(InterfaceEndpoint)
+        names = {endpoint.bucket_host} if endpoint is not None and endpoint.dns_name else set()
+        live = [r for r in self.rules(found) if not r.deactivated]
+        # Without the service, by the endpoint's own name, which nobody else's rule carries.
+        ours = [
+            r
+            for r in live
+            if (r.endpoint_service == seen.name if seen is not None else names & set(r.domain_names or []))
+        ]
+        wanted = set(self.config.domain_names) or names
+        for rule in ours if seen is not None and not seen.ours else ():
+            if not wanted & set(rule.domain_names or []):
+                raise Unsure(
+                    f"rule {rule.rule_id} leads to the endpoint service that was handed over, and carries "
+                    f"{', '.join(rule.domain_names or [])}, which is not this path's name: the rule, or the "
+                    "handover, is another path's"
+                )
         if not ours:
             return None
         kept, *others = sorted(ours, key=_preference)

@@ -51,6 +51,8 @@ class WrittenRoute(Step[RouteFile]):
             )
         if self._unwritable():
             raise Conflict(f"route.file: {self.file} cannot be written: choose another place")
+        if self.file.is_symlink():
+            raise Conflict(f"route.file: {self.file} is a link: name the file itself")
         if not self.file.exists():
             return None
         try:
