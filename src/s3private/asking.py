@@ -260,7 +260,7 @@ class _Reading:
             last = min(self._span[1], found[2] - 1) if self._span and found else found[2] - 1 if found else 0
             if found is None or found[:2] != (start, last) or came != last + 1 - start:
                 raise ReadError(f"{uri}: bytes {start}- were asked for, {answer.get('ContentRange')} came")
-        if not self._span and self._object.size is not None and size > self._object.size:
+        if not self._span and self._object.size not in (None, size):
             raise ReadError(f"{uri}: {size} bytes came, {self._object.size} were listed under the same ETag")
         if self.size not in (-1, size):
             raise ReadError(f"{uri}: {size} bytes are not the {self.size} promised first")

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
-from s3private.errors import Refused
+from s3private.errors import ReadError, Refused
 
 T = TypeVar("T")
 
@@ -114,18 +114,33 @@ class Here:
 
 
 class InOneProcess(Iterator[T]):
-    """`items`, to be gone through in the process that took the first of them: a child's `next` raises Refused."""
+    """`items`, to be gone through in the process that took the first of them: a child's `next` raises Refused.
+
+    After an error or Ctrl-C `next` raises ReadError: a generator would say that it has ended, and whoever goes on, as a
+    notebook's cell that is run again, would take what came for all of it.
+    """
 
     def __init__(self, items: Iterator[T]) -> None:
         self._items = items
         self._here: Here | None = None
+        self._broken = False
 
     def __next__(self) -> T:
         if self._here is None:
             self._here = Here()
         else:
             self._here.check()
-        return next(self._items)
+        if self._broken:
+            raise ReadError(
+                "this ended in an error, or was interrupted, and is not whole: call it again from the start"
+            )
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except BaseException:
+            self._broken = True
+            raise
 
     def close(self) -> None:
         """End what is under way; in a child nothing is."""

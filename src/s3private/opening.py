@@ -74,7 +74,11 @@ def open_object(
         entry, stored = headed(s3, object, extra_args)
 
     def fetch(ranges: list[tuple[int, int]]) -> list[bytes]:
-        return read_ranges(s3, object, ranges, etag=entry.etag, extra_args=extra_args)
+        found = read_ranges(s3, object, ranges, etag=entry.etag, extra_args=extra_args)
+        for (start, length), body in zip(ranges, found, strict=True):
+            if len(body) != length:
+                raise ReadError(f"{entry.uri}: {len(body)} bytes came from {start} on, {length} were to be there")
+        return found
 
     return ObjectFile(entry, fetch, block, cache, ahead, stored)
 

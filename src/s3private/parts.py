@@ -129,7 +129,7 @@ class _Parts(Generic[R]):
         begun = Begun(size, fields.get("etag", ""), fields)
         if size > self._part and not begun.etag:
             raise ReadError(f"{self._wanted.uri}: S3 gave no ETag: its parts could be of different objects")
-        if self._wanted.size is not None and size > self._wanted.size:
+        if self._wanted.size not in (None, size):
             raise ReadError(f"{self._wanted.uri}: {size} bytes came, {self._wanted.size} were listed")
         room = self._rooms[0] = self._place(begun, 0, min(self._part, size))
         self._number(begun, first=1)

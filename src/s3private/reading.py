@@ -346,10 +346,10 @@ class _Many:
             self._held[number] = len(outcome.body)
             call = partial(fetch, self._s3, asked, self._exchange.guard, broken=outcome)
             self._exchange.ask_boto3(number, call, asked.uri, outcome)
-        elif asked.etag not in (None, outcome.fields.get("etag")):
+        elif asked.etag not in (None, outcome.fields.get("etag")) or asked.size not in (None, outcome.length):
             self._held[number] = outcome.length
             call = partial(fetch, self._s3, asked, self._exchange.guard)
-            why = "another ETag than asked for"
+            why = "another ETag or size than asked for"
             self._exchange.ask_boto3(number, call, asked.uri, outcome, why)
         else:
             self._arrived(number, outcome.fields, outcome.body)

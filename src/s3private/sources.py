@@ -28,6 +28,8 @@ _HEAD = 32
 _CODECS = (
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    # As pzstd begins: frames that a reader skips. https://www.rfc-editor.org/rfc/rfc8878#name-skippable-frames
+    (re.compile(rb"[\x50-\x5f]\x2a\x4d\x18"), "zstd"),
     (b"\x04\x22\x4d\x18", "lz4"),
     (re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), "bz2"),
 )

@@ -20,7 +20,7 @@ from s3private.descriptor import Descriptor
 from s3private.errors import ReadError
 from s3private.forks import Here
 from s3private.journal import Journal, UnderWay, is_ours, is_still, user
-from s3private.whole_file import JOURNAL, NO_LINK, hidden_name, into_place, set_time, temporary
+from s3private.whole_file import JOURNAL, NO_LINK, hidden_name, into_place, refuse_special, set_time, temporary
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 _PLACE_UNFIT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.ESPIPE}
@@ -100,6 +100,7 @@ def staged(target: Path, *, sequential: tuple[str, ...], refuse: bool) -> Iterat
     if target.is_dir():
         # Before anything is asked for: it would fail at the end.
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    refuse_special(target)
     # A link may lead to such a place.
     real = Path(os.path.realpath(target.parent)) / target.name
     unfit = str(target.absolute()).startswith(sequential) or str(real).startswith(sequential)

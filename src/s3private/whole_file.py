@@ -10,9 +10,12 @@ import contextlib
 import errno
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
+
+from s3private.errors import Refused
 
 T = TypeVar("T")
 
@@ -37,7 +40,8 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def write_bytes_whole(file: Path, body: bytes | memoryview, modified: float | None = None) -> None:
-    """Makes the directory. modified: the file's time, where times can be set. Raises OSError."""
+    """Makes the directory. modified: the file's time, where times can be set. Raises OSError; Refused for a device."""
+    refuse_special(file)
     number, unfinished = temporary(file, lambda path, flags: os.open(path, flags | os.O_WRONLY, 0o666))
     try:
         try:
@@ -133,6 +137,16 @@ def into_place(
         set_time(target, modified)
     unfinished.unlink()
     return False
+
+
+def refuse_special(target: Path) -> None:
+    """Raises Refused for a pipe, a device or a socket: replaced by a file, it would be gone for everybody."""
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise Refused(f"{target} is no file but a pipe, a device or a socket: write to a file, or use stream_object")
 
 
 def set_time(file: Path, modified: float | None) -> None:
