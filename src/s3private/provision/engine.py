@@ -573,7 +573,10 @@ class _Walk:
                 wait.once(f"in use: {in_use}", step.wait_seconds)
                 continue
             except Unsure:
-                raise
+                # What it is unsure of now is something else: this one was found, and the platform took the deletion.
+                if not asked:
+                    raise
+                return gone
             except (NotFoundYet, Conflict):
                 return gone
             if still is None or step.gone(still) or still.id != resource.id:
