@@ -244,6 +244,8 @@ class _Reading:
     def begin(self, answer: Any) -> None:
         """Hold an answer's head against what was asked. Raises ReadError."""
         uri, etag = self._object.uri, answer.get("ETag")
+        if etag and not (etag.isascii() and etag.isprintable()):
+            raise ReadError(f"{uri}: not an ETag: {etag[:40]!a}")
         if self.etag and etag != self.etag:
             raise ObjectChanged(f"{uri}: replaced while it was read; read it again")
         if not self.fields:

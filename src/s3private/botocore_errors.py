@@ -30,7 +30,7 @@ _HOST = re.compile(r"https?://")
 @contextmanager
 def as_ours(s3: S3Client, uri: str) -> Iterator[None]:
     """What botocore raises within becomes ours, and what it lets through: of urllib3, of XML, text, numbers and nesting
-    that it cannot read. uri: what is asked for.
+    that it cannot read, and what its parsers stumble over. uri: what is asked for.
 
     Raises ReadError when S3 refuses or does not answer, ObjectChanged for a failed `If-Match`, Refused for what is no
     bucket's or key's name to botocore, RouteError where there are no credentials to sign with.
@@ -51,9 +51,12 @@ def as_ours(s3: S3Client, uri: str) -> Iterator[None]:
         HTTPError,
         HTTPException,
         ParseError,
-        ValueError,
+        AttributeError,
+        LookupError,
         OverflowError,
-        RecursionError,
+        RuntimeError,
+        TypeError,
+        ValueError,
     ) as error:
         raise our_error(s3, uri, error) from error
 

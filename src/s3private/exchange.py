@@ -502,7 +502,10 @@ class Exchange:
             connection.state = BODY
             if error is None:
                 self._watch(connection, selectors.EVENT_READ)
-                self._finish(connection)
+                try:
+                    self._finish(connection)
+                except BadAnswer as unusual:
+                    self._fail(connection, unusual)
             elif isinstance(error, OSError):
                 self._fail(connection, error)
             else:
@@ -520,6 +523,11 @@ class Exchange:
         else:
             length = answer.length or 0
             taken_whole = connection.filled == length
+            if taken_whole and connection.sock is not None and connection.sock.pending():
+                # Where its head ended is not certain, then: none of it is gone on with.
+                connection.answer = None
+                self._held -= length if asked.into is None else 0
+                raise BadAnswer("more came than the body")
             if connection.state == SMALL_BODY:
                 body = b"".join(connection.pieces)
             else:

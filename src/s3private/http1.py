@@ -11,6 +11,7 @@ _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 _STATUS = re.compile(r"HTTP/1\.1 ([1-5]\d\d)(?: [^\r\n]*)?")
 # No object has more: see LARGEST.
 _DIGITS = re.compile(r"[0-9]{1,14}")
+_ETAG = re.compile(r'(?:W/)?"[!#-~]*"|[!#-~]*')
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LONGEST_SIZE = 1024
 """Bytes of a chunk's size with its extensions."""
@@ -67,6 +68,8 @@ def parse_head(raw: bytes) -> Head:
         for name in ("content-length", "content-range", "transfer-encoding", "etag"):
             if names.count(name) > 1:
                 raise BadAnswer(f"{name} twice")
+    if not _ETAG.fullmatch(fields.get("etag", "")):
+        raise BadAnswer("not an ETag")
     if "transfer-encoding" in fields and "content-length" in fields:
         raise BadAnswer("both a length and chunks")
     return Head(int(match[1]), fields)
