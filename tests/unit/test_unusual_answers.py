@@ -372,3 +372,10 @@ def test_a_byte_now_and_then_is_no_answer(server: Lists, what: str) -> None:
     assert isinstance(outcome, Broken)
     assert outcome.reason.startswith("too slow: TimeoutError: ")
     assert "within 20 s" in outcome.reason
+
+
+@pytest.mark.parametrize("size", [4, 100_000])
+def test_a_body_with_more_behind_it_is_not_believed(server: Lists, size: int) -> None:
+    """Where its head ended is not certain then: it may have been a field's value that ended it."""
+    server.raw = lambda request: [head(200, {"content-length": str(size)}), bytes(size - 4) + b"goodmore"]
+    assert ask(wire_to(server)) == Broken("more came than the body")
