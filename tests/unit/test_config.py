@@ -87,6 +87,9 @@ def test_the_policy_names_the_buckets_and_nothing_else() -> None:
 
 def test_govcloud_has_its_own_principal() -> None:
     document = changed("path.region", "us-gov-west-1")
+    with pytest.raises(ConfigError, match=r"aws\.role_arn: must be of the partition aws-us-gov"):
+        PathConfig.parse(document, "gov.toml")
+    document["aws"]["role_arn"] = document["aws"]["role_arn"].replace("arn:aws:", "arn:aws-us-gov:")
     config = PathConfig.parse(document, "gov.toml")
     assert config.allowed_principal.startswith("arn:aws-us-gov:iam::347038500609:role/")
     assert config.endpoint_policy["Statement"][0]["Resource"][0].startswith("arn:aws-us-gov:s3:::")
