@@ -34,7 +34,9 @@ class Reply:
     retry_after: str = ""
 
     def send(self, start_response: StartResponse) -> list[bytes]:
-        headers = [("Content-Type", self.content_type), ("Content-Length", str(len(self.body)))]
+        headers = [("Content-Length", str(len(self.body)))]
+        if self.content_type:
+            headers.append(("Content-Type", self.content_type))
         if self.retry_after:
             headers.append(("Retry-After", self.retry_after))
         start_response(f"{self.status} {'OK' if self.status < 300 else 'Refused'}", headers)
@@ -106,7 +108,16 @@ class FaultGate:
             if planned.fault is Fault.KILLED_BEFORE:
                 self._faults.kill(planned.pid)
             raise ConnectionResetError(str(planned))
-        reply = self._dialect.refuse(request, planned)
+        if planned.fault is Fault.FOREIGN:
+            body = planned.message.encode()
+            reply = Reply(
+                status=planned.status or 200,
+                content_type=planned.content_type,
+                body=body,
+                retry_after=planned.retry_after,
+            )
+        else:
+            reply = self._dialect.refuse(request, planned)
         self._log.add(replace(request, status=reply.status))
         return reply.send(start_response)
 

@@ -45,6 +45,9 @@ class Fault(StrEnum):
     """The process `pid` is killed (SIGKILL), and the request has no effect."""
     KILLED_AFTER = "killed-after"
     """The effect is kept, and the process `pid` is killed (SIGKILL) before it reads the reply."""
+    FOREIGN = "foreign"
+    """Something before the service answers in its place, such as a proxy or a login page: with `status` (200 where none
+    is given), `message` as the body and `content_type`, none where that is empty. The request has no effect."""
     PAGED = "paged"
     """The account's list comes in pages of `page_size`."""
 
@@ -66,6 +69,7 @@ class Planned:
     status: int = 0
     retry_after: str = ""
     """The header of that name, where the request is refused."""
+    content_type: str = ""
     reads: int = 0
     seconds: float = 75.0
     """Longer than a client of s3private waits for an answer."""

@@ -86,13 +86,14 @@ def test_list_prints_the_keys_that_are_in_the_bucket(provisioned: str, typed: Ty
     assert results(said)["list"]["objects"] == len(objects)
     few = typed("databricks bundle run list --params prefix=2026/,glob=**/*.csv,limit=1")
     assert results(few)["list"]["objects"] == 1
-    rows = typed(f"databricks fs cat {VOLUME}/results/list.jsonl").splitlines()
+    rows = typed(f"databricks fs cat dbfs:{results(few)['list']['output']}").splitlines()
+    assert len(typed(f"databricks fs ls {VOLUME}/results").split()) == 2
     assert [json.loads(row)["key"] for row in rows] == ["2026/01/orders.csv"]
 
 
 def test_read_writes_the_same_bytes(provisioned: str, typed: Typed, emulator: Emulator) -> None:
     said = typed("databricks bundle run read")
-    typed(f"databricks fs cp -r {VOLUME}/results/read got")
+    typed(f"databricks fs cp -r dbfs:{results(said)['read']['output']} got")
     for key, body in emulator.world.buckets["sales-records"].items():
         assert (typed.folder / "got" / "sales-records" / key).read_bytes() == body
         assert hashlib.sha256(body).hexdigest() in said

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from origin.server import Origin
 from s3private.errors import Refused, S3PrivateError
@@ -76,6 +77,21 @@ def everything(folder: Path) -> dict[str, str]:
 def test_a_run_within_its_places_works(origin: Origin, volume: Path, job: str) -> None:
     run(job, volume)
     assert any(file.is_file() for file in (volume / "results").rglob("*"))
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_runs_beside_each_other_write_each_its_own(origin: Origin, volume: Path, job: str) -> None:
+    bundle = yaml.safe_load((Path(__file__).parents[2] / f"resources/{job}.job.yml").read_text("utf-8"))
+    job_of_bundle = bundle["resources"]["jobs"][job]
+    defaults = {one["name"]: one["default"] for one in job_of_bundle["parameters"]}
+    assert "--run={{job.run_id}}" in job_of_bundle["tasks"][0]["python_wheel_task"]["parameters"]
+    run(job, volume, output=defaults["output"], run="1")
+    first = everything(volume / "results")
+    origin.put("b", "k", b"another body")
+    run(job, volume, output=defaults["output"], run="2")
+    both = everything(volume / "results")
+    assert {file: both[file] for file in first} == first
+    assert len(both) == 2 * len(first)
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -18,6 +18,8 @@ from s3private.route import Route
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+_RUN_ID = "{{job.run_id}}"
+
 
 def selecting(job: str) -> Parameters:
     """The parameters of a job that chooses objects; the filters are those of `list_objects`, empty: not filtered."""
@@ -37,6 +39,7 @@ def selecting(job: str) -> Parameters:
     given = parameters.add_argument_group("given by the deployment, not by a run")
     given.add_argument("--routes", default="", help="the folder in the volume that Routes lie in")
     given.add_argument("--results", default="", help="the folder in the volume that results go to")
+    given.add_argument("--run", default="", help="what {{job.run_id}} is in the output")
     given.add_argument("--schema", default="", help="catalog.schema that the table is in")
     return parameters
 
@@ -60,8 +63,14 @@ def select(arguments: argparse.Namespace) -> tuple[S3Client, Listing]:
 
 
 def place_of_results(arguments: argparse.Namespace) -> Path:
-    """Where the results go. Raises Refused for a place outside the folder for them, before anything is asked for."""
-    return in_volume(arguments.volume, arguments.output, below=arguments.results, parameter="output")
+    """Where the results go. Raises Refused for a place outside the folder for them, before anything is asked for.
+
+    Runs go on beside each other, and none may write over another's: the jobs' own default names the run. A service that
+    takes a parameter's value as it is written leaves the reference to this.
+    https://docs.databricks.com/aws/en/jobs/dynamic-value-references
+    """
+    output = arguments.output.replace(_RUN_ID, arguments.run) if arguments.run else arguments.output
+    return in_volume(arguments.volume, output, below=arguments.results, parameter="output")
 
 
 def _bucket(asked: str, route: Route) -> str:

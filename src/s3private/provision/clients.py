@@ -7,14 +7,17 @@ one request. The SDK cannot be told so: it asks again until its budget is used u
 from __future__ import annotations
 
 import base64
+import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
+from configparser import Error as ConfigParserError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config as BotocoreConfig
@@ -30,6 +33,7 @@ from s3private.authorities import authorities
 from s3private.credentials import assumed_role_session, refreshing_session, refused_credential, vended_on_compute
 from s3private.errors import ConfigError, PlatformError, RouteError
 from s3private.provision.config import ACCOUNT_HOST, GOVCLOUD_ACCOUNT_HOST, PathConfig
+from s3private.provision.sign_in import SignIn, why_not, within
 from s3private.redaction import redact_logs
 
 if TYPE_CHECKING:
@@ -40,7 +44,10 @@ if TYPE_CHECKING:
 _RETRY_SECONDS = 120
 """How long the Databricks SDK asks again; its own 300 s would look like a hang."""
 _DISCOVERY_SECONDS = 20
-"""How long it asks a host what it is, while its settings are made: by a clock of its own, without a word."""
+"""How long an account console is asked that has never answered."""
+_WORKSPACE_SECONDS = 60
+"""How long a workspace's way in may take by the SDK's own settings: what they are is not known here."""
+T = TypeVar("T")
 _UNANSWERED = (DatabricksError, RequestException, TimeoutError)
 _RETRIES = BotocoreConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 
@@ -75,6 +82,8 @@ class _SpokenWaits(RealClock):
         self._say = say
 
     def sleep(self, seconds: float) -> None:
+        # Whatever an answer asks for: past this the SDK asks no more.
+        seconds = min(seconds, _RETRY_SECONDS)
         self._say(f"Databricks throttles, or does not answer: asked again in {max(1, round(seconds))} s")
         super().sleep(seconds)
 
@@ -94,8 +103,11 @@ class Clients:
     ) -> None:
         self._config = config
         self._secret_keys = secret_keys
+        self._say = say
         self._waits = _SpokenWaits(say)
         redact_logs()
+        # What its settings stumble over comes as an error of ours; Python would print the SDK's warning beside it.
+        logging.getLogger("databricks.sdk").addHandler(logging.NullHandler())
 
     @cached_property
     def ec2(self) -> EC2Client:
@@ -160,31 +172,62 @@ class Clients:
             )
         return client_id, secret
 
+    @cached_property
+    def _sign_in(self) -> SignIn:
+        keys = self._secret_keys
+        scope = f"{keys.client_id_key} and {keys.client_secret_key} of the secret scope {keys.scope}" if keys else ""
+        made = SignIn(
+            account_host(self._config),
+            self._config.databricks_account_id,
+            self._login,
+            scope or "DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
+            stranger_seconds=_DISCOVERY_SECONDS,
+            clock=RealClock(),
+            say=self._say,
+        )
+        # At once: who cannot sign in learns it before anything is asked.
+        made.headers()
+        return made
+
     def _account(self, *, retry_seconds: int, clock: SdkClock) -> AccountClient:
         client_id, secret = self._login
-        host = account_host(self._config)
-        try:
+        sign_in = self._sign_in
+        with _databricks_settings():
             config = DatabricksConfig(
-                host=host,
+                # Set below: asked now, the SDK would look up what the host is, by a clock of its own.
+                host="",
                 account_id=self._config.databricks_account_id,
                 client_id=client_id,
                 client_secret=secret,
                 # Notebook-native auth would overwrite the host with the workspace's.
                 # https://github.com/databricks/databricks-sdk-py/issues/955
                 auth_type="oauth-m2m",
-                retry_timeout_seconds=min(retry_seconds, _DISCOVERY_SECONDS),
-                http_timeout_seconds=_DISCOVERY_SECONDS,
+                credentials_strategy=sign_in,
+                retry_timeout_seconds=retry_seconds,
+                http_timeout_seconds=60,
                 clock=clock,
                 product="s3private",
                 product_version="0.1.0",
             )
-        except (ValueError, *_UNANSWERED) as error:
-            # The SDK's own words are of an URL that it did not find out.
-            raise PlatformError(
-                f"{host} does not say how to sign in to a Databricks account: look at databricks.account_host, "
-                "DATABRICKS_HOST and the way there"
-            ) from error
-        return AccountClient(config=_patient(config, retry_seconds))
+        config.host = account_host(self._config)
+        return AccountClient(config=config)
+
+
+@contextmanager
+def _databricks_settings() -> Iterator[None]:
+    """What the SDK cannot make a client of: one line, without the settings that it adds to its words."""
+    try:
+        yield
+    except (ValueError, OSError, ConfigParserError) as error:
+        said = _without_settings(" ".join(str(error).split()))
+        raise ConfigError(
+            f"{said}: look at DATABRICKS_CONFIG_PROFILE, the other DATABRICKS_ variables and ~/.databrickscfg"
+        ) from error
+
+
+def _without_settings(said: str) -> str:
+    """The SDK ends its words with the whole of its settings."""
+    return re.split(r"\.? (?:Config: \w+=|Env: [A-Z_]+)", said, maxsplit=1)[0]
 
 
 @contextmanager
@@ -198,12 +241,6 @@ def _aws_settings() -> Iterator[None]:
         raise ConfigError(f"{error}: look at AWS_PROFILE, the other AWS_ variables and ~/.aws") from error
 
 
-def _patient(config: DatabricksConfig, retry_seconds: int) -> DatabricksConfig:
-    """For the calls that come, once it is made."""
-    config.retry_timeout_seconds, config.http_timeout_seconds = retry_seconds, 60
-    return config
-
-
 def account_host(config: PathConfig) -> str:
     """The account console's host: the path file's, else DATABRICKS_HOST, else the public one.
 
@@ -214,40 +251,74 @@ def account_host(config: PathConfig) -> str:
     own = GOVCLOUD_ACCOUNT_HOST if config.partition == "aws-us-gov" else ACCOUNT_HOST
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
         return own
-    return os.environ.get("DATABRICKS_HOST") or own
+    host = (os.environ.get("DATABRICKS_HOST") or own).rstrip("/")
+    return host if "://" in host else f"https://{host}"
 
 
 def _workspace(config: PathConfig, waits: SdkClock) -> WorkspaceClient:
     """Signs in by itself on Databricks compute; elsewhere as the SDK's own settings say.
     https://databricks-sdk-py.readthedocs.io/en/latest/authentication.html"""
-    try:
-        settings = DatabricksConfig(
+
+    def settle() -> DatabricksConfig:
+        return DatabricksConfig(
             host=config.workspace_host,
-            retry_timeout_seconds=_DISCOVERY_SECONDS,
-            http_timeout_seconds=_DISCOVERY_SECONDS,
+            retry_timeout_seconds=_RETRY_SECONDS,
+            http_timeout_seconds=60,
             clock=waits,
             product="s3private",
             product_version="0.1.0",
         )
-    except ValueError as error:
-        raise ConfigError(f"no way into a Databricks workspace: {error}") from error
-    return WorkspaceClient(config=_patient(settings, _RETRY_SECONDS))
+
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        # The compute's own way in is the thread's: and asks nobody.
+        with _databricks_settings():
+            return WorkspaceClient(config=settle())
+    where = config.workspace_host or os.environ.get("DATABRICKS_HOST") or "the workspace"
+    with _databricks_settings(), _bounded(where):
+        settings = within(_WORKSPACE_SECONDS, settle)
+    return WorkspaceClient(config=settings)
+
+
+@contextmanager
+def _bounded(where: str) -> Iterator[None]:
+    """What the SDK's own ways to sign in let through, where something else answers, or nothing."""
+    try:
+        yield
+    except (RequestException, TimeoutError) as error:
+        raise PlatformError(f"signing in to {where}: {why_not(error)}") from error
+    except (KeyError, NotImplementedError) as error:
+        raise PlatformError(
+            f"signing in to {where}: what came is no answer of Databricks: something else answers in its place, such "
+            "as a proxy or a login page"
+        ) from error
+
+
+def _asked(workspace: WorkspaceClient, call: Callable[[], T]) -> T:
+    """Of a workspace, with the signing in that it may need: bounded, whatever way in the SDK's settings name."""
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return call()
+    with _bounded(str(workspace.config.host)):
+        # Signing in alone is what has no limit of its own.
+        within(_WORKSPACE_SECONDS, workspace.config.authenticate)
+    return call()
 
 
 def _secret(workspace: WorkspaceClient, scope: str, key: str) -> str:
     try:
-        value = workspace.secrets.get_secret(scope, key).value or ""
-    except _UNANSWERED as error:
+        value = _asked(workspace, lambda: workspace.secrets.get_secret(scope, key)).value or ""
+        return base64.b64decode(value).decode()
+    except (*_UNANSWERED, ValueError) as error:
         raise PlatformError(f"secret {key} of scope {scope}: {databricks_words(error)}") from error
-    return base64.b64decode(value).decode()
 
 
 def databricks_words(error: Exception) -> str:
     """The platform's own. What the SDK asked for until its time was up is in the cause."""
     if isinstance(error, TimeoutError) and isinstance(error.__cause__, Exception):
         return databricks_words(error.__cause__)
-    code = getattr(error, "error_code", None)
-    return f"{code}: {error}" if code else str(error)
+    if isinstance(error, RequestException):
+        return why_not(error)
+    code, said = getattr(error, "error_code", None), _without_settings(" ".join(str(error).split()))
+    return f"{code}: {said}" if code else said
 
 
 def _vended(config: PathConfig, waits: SdkClock) -> boto3.Session:
@@ -260,10 +331,10 @@ def _vended(config: PathConfig, waits: SdkClock) -> boto3.Session:
 
     def fetch() -> dict[str, str]:
         try:
-            answer = workspace.credentials.generate_temporary_service_credential(name)
+            answer = _asked(workspace, lambda: workspace.credentials.generate_temporary_service_credential(name))
         except DatabricksError as error:
             raise refused_credential(name, databricks_words(error)) from error
-        except _UNANSWERED as error:
+        except (*_UNANSWERED, ValueError) as error:
             raise PlatformError(f"service credential {name}: {databricks_words(error)}") from error
         keys = answer.aws_temp_credentials
         if keys is None or answer.expiration_time is None:

@@ -28,13 +28,11 @@ def dialect_of(app: Flask, logged: Callable[[FlaskRequest, int], Request] = logg
     """`logged`: a request as the application's log keeps it, from its status."""
 
     def identify(environ: WSGIEnvironment) -> Request | None:
-        """None for a route that is not there, and for signing in."""
+        """None for a route that is not there."""
         routes = app.url_map.bind_to_environ(environ)
         try:
             rule, arguments = routes.match(return_rule=True)
         except HTTPException:
-            return None
-        if not rule.rule.startswith("/api/"):
             return None
         request = FlaskRequest({**environ, "wsgi.input": io.BytesIO(buffered(environ))}, populate_request=False)
         request.url_rule, request.view_args = rule, dict(arguments)
@@ -56,11 +54,11 @@ def refuse(request: Request, planned: Planned) -> Reply:
         refusal = Refusal(504, "DEADLINE_EXCEEDED", message)
     else:
         refusal = Refusal(500, "INTERNAL_ERROR", "An internal error has occurred.")
-    said = {
-        **refusal.as_dict(),
-        "error_code": planned.code or refusal.error_code,
-        "message": planned.message or refusal.message,
-    }
+    code, message = planned.code or refusal.error_code, planned.message or refusal.message
+    said: dict[str, object] = {**refusal.as_dict(), "error_code": code, "message": message}
+    if "/oidc/" in request.path:
+        # RFC 6749, section 5.2.
+        said = {"error": code, "error_description": message}
     return Reply(
         status=planned.status or refusal.status,
         content_type="application/json",
