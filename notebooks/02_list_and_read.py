@@ -9,6 +9,8 @@
 
 dbutils.widgets.text("volume", "")
 dbutils.widgets.text("route", "routes/demo.route.json")
+# Whose keys sign; empty: the service credential that the Route names.
+dbutils.widgets.text("service_credential", "")
 
 from s3private.jobs.place import in_volume
 
@@ -25,7 +27,7 @@ route_file = in_volume(dbutils.widgets.get("volume"), dbutils.widgets.get("route
 
 import s3private
 
-s3 = s3private.connect(route_file)
+s3 = s3private.connect(route_file, service_credential=dbutils.widgets.get("service_credential") or None)
 bucket = s3private.Route.load(route_file).buckets[0]
 entries = list(s3private.list_objects(s3, f"s3://{bucket}/"))
 print(*(entry.key for entry in entries), sep="\n")

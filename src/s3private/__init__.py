@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from s3private.route import Route
     from s3private.tables import read_csv, read_json, read_parquet, stream_parquet
 
+    __version__: str
+
 __all__ = [
     "ChecksumMismatch",
     "ConfigError",
@@ -63,6 +65,7 @@ __all__ = [
     "Route",
     "RouteError",
     "S3PrivateError",
+    "__version__",
     "connect",
     "download",
     "download_prefix",
@@ -116,6 +119,11 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        found = globals()[name] = version("s3private")
+        return found
     for module, names in _HOME.items():
         if name in names:
             found = globals()[name] = getattr(import_module(f"s3private.{module}"), name)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from s3private.client import route_of
+from s3private.client import route_of, signer_of
 from s3private.entries import split_uri
 from s3private.errors import ObjectChanged, ReadError, Refused, RouteError, S3PrivateError
+from s3private.whereabouts import why_not_here
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -83,7 +84,7 @@ def our_error(s3: S3Client, uri: str, error: Exception) -> S3PrivateError:
     if isinstance(error, ParamValidationError):
         return Refused(f"{uri}: {said}")
     if isinstance(error, HTTPClientError | NotConnected):
-        return ReadError(f"{uri}: {said}. `s3private verify ROUTE` says whether the path can be used from here")
+        return ReadError(f"{uri}: {said}. {why_not_here()}. `s3private verify ROUTE` says what answers there")
     if not isinstance(error, BotoCoreError):
         # Their words alone seldom say what it was, or are all that came.
         return ReadError(f"{uri}: what came cannot be read: {type(error).__name__}: {said[:200]}")
@@ -125,5 +126,12 @@ def _refusal(s3: S3Client, uri: str, error: Any) -> ReadError:
         words += (
             f". The path {route.path} was made for {', '.join(route.buckets)}, not for {bucket}: "
             "its owner adds a bucket to s3.buckets in the path file and provisions again"
+        )
+    elif code in ("AccessDenied", "403"):
+        words += (
+            f". Signed by {signer_of(s3)}: its IAM policy and the bucket's policy must allow it s3:ListBucket, "
+            "s3:GetObject and, for objects under a KMS key, kms:Decrypt. Others sign with connect(route, "
+            "service_credential=…), role_arn=… or session=…; on the command line --service-credential, --role-arn, "
+            "--profile"
         )
     return ReadError(words)

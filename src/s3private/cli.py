@@ -138,6 +138,7 @@ def parser() -> argparse.ArgumentParser:
     verify = verbs.add_parser("verify", help="use the path once from here, and say what that proves")
     verify.add_argument("route", help="the Route's file, as provision wrote it")
     verify.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    cli_objects.add_signing(verify)
     return top
 
 
@@ -225,7 +226,7 @@ def _steps(arguments: argparse.Namespace, config: PathConfig, clients: Clients) 
 def _verify(arguments: argparse.Namespace) -> int:
     from s3private.verification import verify
 
-    seen = verify(arguments.route)
+    seen = verify(arguments.route, **cli_objects.signing(arguments))
     _say(json.dumps(seen.as_dict(), indent=2) if arguments.output == "json" else seen.as_table())
     return 0
 

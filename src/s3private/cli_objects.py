@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3private.cli_rows import OUTPUTS, Progress, Rows, counted, nice_size, nice_time
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
-from s3private.errors import Refused, S3PrivateError
+from s3private.errors import Refused, RouteError, S3PrivateError
 from s3private.filters import glob_pattern, has_wildcards
 from s3private.printable import plain, shown
 
@@ -67,13 +67,22 @@ def add_verbs(verbs: Any) -> None:
         verb.add_argument("--glob", metavar="PATTERN", help="what follows the prefix: * and ? stop at /, ** does not")
         verb.add_argument("--suffix", action="append", help="how keys end, such as .csv; may be given again")
         verb.add_argument("--regex", help="found anywhere in the key")
-        verb.add_argument("--newer-than", type=moment, metavar="TIME", help="7d, 12h, or 2026-01-31")
-        verb.add_argument("--older-than", type=moment, metavar="TIME")
-        verb.add_argument("--min-size", type=size, metavar="SIZE", help="1500, 10K, 2GiB")
-        verb.add_argument("--max-size", type=size, metavar="SIZE")
+        # The names of `list_objects`, and those that this command had before.
+        for option, before, help_ in (
+            (
+                "--modified-after",
+                "--newer-than",
+                "changed since: 7d or 12h ago, or 2026-01-31 (also --newer-than)",
+            ),
+            ("--modified-before", "--older-than", "last changed before (also --older-than)"),
+        ):
+            verb.add_argument(option, before, type=moment, metavar="TIME", help=help_)
+        verb.add_argument("--min-size", type=size, metavar="SIZE", help="at least so large: 1500, 10K, 2GiB")
+        verb.add_argument("--max-size", type=size, metavar="SIZE", help="at most so large")
         verb.add_argument("--storage-class", action="append", metavar="CLASS", help="may be given again")
         verb.add_argument("--limit", type=count, metavar="N", help="at most so many objects")
         verb.add_argument("--requester-pays", action="store_true", help="you pay for the requests")
+        add_signing(verb)
     listing.add_argument("--versions", action="store_true", help="all versions and delete markers")
     listing.add_argument("--summary", action="store_true", help="only how many, how large, how old")
     listing.add_argument("-o", "--output", choices=OUTPUTS, default="table")
@@ -81,11 +90,51 @@ def add_verbs(verbs: Any) -> None:
     reading.add_argument("-o", "--output", choices=OUTPUTS, default="table")
 
 
+def add_signing(verb: argparse.ArgumentParser) -> None:
+    """Add the options that say whose credentials sign, in the words of `connect`."""
+    verb.add_argument(
+        "--service-credential",
+        type=_named,
+        metavar="NAME",
+        help="a Unity Catalog service credential; default: the Route's",
+    )
+    verb.add_argument("--role-arn", type=_named, metavar="ARN", help="a role to assume with those credentials")
+    verb.add_argument("--external-id", type=_named, metavar="ID", help="what that role's trust policy asks for")
+    verb.add_argument("--profile", type=_named, metavar="NAME", help="an AWS profile, not the service credential")
+
+
+def signing(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those options as arguments of `connect` and `verify`. Raises RouteError."""
+    from boto3 import Session
+    from botocore.exceptions import BotoCoreError
+
+    asked = {name: getattr(arguments, name) for name in ("service_credential", "role_arn", "external_id")}
+    if arguments.external_id and not arguments.role_arn:
+        raise RouteError("--external-id is what a role's trust policy asks for: give --role-arn too")
+    if arguments.profile is None:
+        return asked
+    if arguments.service_credential:
+        raise RouteError("--profile and --service-credential: only one of them signs")
+    try:
+        return {**asked, "session": Session(profile_name=arguments.profile)}
+    except BotoCoreError as error:
+        raise RouteError(f"--profile {arguments.profile}: {' '.join(str(error).split())}") from error
+
+
+def _named(text: str) -> str:
+    """An empty variable of a shell would be taken for none, and somebody else would sign."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run what the parser read; returns the exit code. Raises S3PrivateError."""
-    from s3private.client import connect
+    from s3private.client import connect, route_of
+    from s3private.whereabouts import refuse_elsewhere
 
-    s3 = connect(arguments.route)
+    s3 = connect(arguments.route, **signing(arguments))
+    refuse_elsewhere(route_of(s3))
     try:
         _list(s3, arguments) if arguments.verb == "list" else _read(s3, arguments)
         sys.stdout.flush()
@@ -127,8 +176,8 @@ def _selection(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return uri, {
         "suffix": tuple(arguments.suffix) if arguments.suffix else None,
         "regex": regex,
-        "modified_after": arguments.newer_than,
-        "modified_before": arguments.older_than,
+        "modified_after": arguments.modified_after,
+        "modified_before": arguments.modified_before,
         "min_size": arguments.min_size,
         "max_size": arguments.max_size,
         "storage_class": arguments.storage_class,

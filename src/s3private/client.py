@@ -76,6 +76,7 @@ class _Connected:
     verify: bool | str
     sts: str | None
     counters: Counters
+    signer: str
 
 
 _CONNECTED: WeakKeyDictionary[Any, _Connected] = WeakKeyDictionary()
@@ -176,7 +177,8 @@ def connect(
     if lean:
         agent = settings.user_agent
         wire = Wire(chosen, session, verify, connect_timeout, read_timeout, agent, counters=counters)
-    _CONNECTED[s3] = _Connected(recipe, chosen, wire, session, base, verify, sts, counters)
+    signer = f"the role {role_arn}" if role_arn else _signer(recipe, base)
+    _CONNECTED[s3] = _Connected(recipe, chosen, wire, session, base, verify, sts, counters, signer)
     renewed_in_child(s3, _in_child)
     return s3
 
@@ -261,9 +263,23 @@ def wire_of(s3: S3Client) -> Wire | None:
     return _known(s3).wire
 
 
+def signer_of(s3: S3Client) -> str:
+    """Whose keys sign for `s3`, in words and without a key. Raises RouteError for a client that `connect` did not
+    make."""
+    return _known(s3).signer
+
+
 def counters_of(s3: S3Client) -> Counters:
     """What is counted of `s3`. Raises RouteError for a client that `connect` did not make."""
     return _known(s3).counters
+
+
+def _signer(recipe: Recipe | None, base: boto3.Session) -> str:
+    if recipe is not None and recipe.service_credential:
+        return f"the service credential {recipe.service_credential}"
+    keys = base.get_credentials()
+    where = f"boto3's credentials from {keys.method}" if keys is not None and keys.method else "boto3's credentials"
+    return where if base.profile_name == "default" else f"{where} of the profile {base.profile_name}"
 
 
 def _known(s3: S3Client) -> _Connected:

@@ -41,7 +41,7 @@ def base_session(service_credential: str | None = None, region: str | None = Non
     if provider is None:
         raise RouteError(
             f"the Unity Catalog service credential {service_credential} is to be had on Databricks compute only; "
-            "elsewhere give connect(route, session=boto3.Session(...))"
+            "elsewhere give connect(route, session=boto3.Session(...)), or --profile on the command line"
         )
     return Session(botocore_session=provider, region_name=region)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import socket
 import ssl
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 from s3private.authorities import tls_context
 from s3private.botocore_errors import as_ours
 from s3private.client import connect, route_of, verify_of
-from s3private.errors import NotYet, PlatformError
+from s3private.errors import PlatformError
 from s3private.list_xml import page_of
 from s3private.printable import plain
 from s3private.raw_answers import raw_answer
 from s3private.route import Route
+from s3private.whereabouts import connected, not_from_here
 
 if TYPE_CHECKING:
     import boto3
 
-_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,15 +123,25 @@ def _public(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
-def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | None = None) -> Verified:
+def verify(
+    route: Route | str | os.PathLike[str],
+    *,
+    session: boto3.Session | None = None,
+    service_credential: str | None = None,
+    role_arn: str | None = None,
+    external_id: str | None = None,
+) -> Verified:
     """Use the path once: resolve, connect, read the certificate, list one key of each bucket.
 
-    session: whose credentials sign; default as in `connect`. Raises RouteError where the Route or its credentials
-    cannot be had; NotYet where the host does not resolve or does not answer from here (a new path takes about ten
-    minutes to reach serverless); PlatformError where what answers is not S3; ReadError where S3 refuses a listing.
+    session, service_credential, role_arn, external_id: whose credentials sign, as in `connect`. Raises RouteError where
+    the Route or its credentials cannot be had, and where this is no Databricks compute and the host does not answer;
+    NotYet where it does not answer there (a new path takes about ten minutes to reach serverless); PlatformError where
+    what answers is not S3; ReadError where S3 refuses a listing.
     https://docs.databricks.com/aws/en/security/network/serverless-network-security/pl-to-internal-network
     """
-    s3 = connect(route, session=session)
+    s3 = connect(
+        route, session=session, service_credential=service_credential, role_arn=role_arn, external_id=external_id
+    )
     chosen = route_of(s3)
     peer = _peer(chosen, verify_of(s3))
     buckets = []
@@ -145,28 +155,17 @@ def verify(route: Route | str | os.PathLike[str], *, session: boto3.Session | No
 
 
 def _peer(route: Route, verified_by: bool | str) -> Peer:
-    port = route.port
-    later = (
-        "A new or changed path takes about ten minutes to reach serverless compute, and running compute keeps its old "
-        "DNS: run this again, as a new task or session"
-    )
-    try:
-        found = socket.getaddrinfo(route.host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise NotYet(f"{route.host} does not resolve here: {error.strerror or error}. {later}") from error
     trusted = tls_context(verified_by)
+    connection, resolved = connected(route)
+    connection.settimeout(_ANSWER_SECONDS)
     try:
-        with (
-            socket.create_connection((route.host, port), timeout=_CONNECT_SECONDS) as plain,
-            trusted.wrap_socket(plain, server_hostname=route.host) as secure,
-        ):
+        with connection as plain, trusted.wrap_socket(plain, server_hostname=route.host) as secure:
             address = str(secure.getpeername()[0])
             certificate: dict[str, Any] = secure.getpeercert() or {}
             protocol = secure.version() or ""
     except ssl.SSLCertVerificationError as error:
         raise PlatformError(f"{route.host}: what answers is not S3's endpoint: {error.verify_message}") from error
     except OSError as error:
-        raise NotYet(f"{route.host} does not answer here: {error}. {later}") from error
+        raise not_from_here(route, f"does not answer here: {error}") from error
     names = tuple(name for _, name in certificate.get("subjectAltName", ()))
-    resolved = tuple(dict.fromkeys(str(place[4][0]) for place in found))
     return Peer(resolved=resolved, address=address, names=names, protocol=protocol)

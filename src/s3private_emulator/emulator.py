@@ -214,7 +214,14 @@ class Emulator:
             "vpc": asdict(world.vpc),
             "buckets": {name: sorted(objects) for name, objects in world.buckets.items()},
             "databricks_account": world.databricks_account,
-            "workspaces": [asdict(workspace) for workspace in world.workspaces],
+            "workspaces": [
+                {
+                    **asdict(workspace),
+                    "host": f"https://{self.workspaces[workspace.id].host}",
+                    "folders": self.workspaces[workspace.id].shown_folders(),
+                }
+                for workspace in world.workspaces
+            ],
             "ca_file": str(self.ca_file),
             "home": str(self.home),
         }

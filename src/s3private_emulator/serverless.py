@@ -6,6 +6,10 @@
 The program is a child process whose environment is built from nothing: credentials and settings of this machine do not
 reach it unless given. What puts it into the emulated network is `child/sitecustomize.py` on its PYTHONPATH, so do not
 run it with `-I`, `-E` or `-S`.
+
+On serverless compute of a workspace whose token is exported (DATABRICKS_TOKEN), the program has `dbutils`, as whoever
+the token is, and /Volumes and /Workspace by Python's own file functions. A source notebook runs cell by cell, and what
+follows it are widgets: `-- notebook.py route=… volume=…`.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +31,10 @@ CHILD_PATH = Path(__file__).parent / "child"
 CONTROL_VARIABLE = "S3PRIVATE_EMULATOR"
 """Names the emulator's control address to the command."""
 PLACE_VARIABLE = "S3PRIVATE_EMULATOR_PLACE"
+TASK_VARIABLE = "S3PRIVATE_EMULATOR_TASK"
+"""Names the file from which Databricks' runtime takes who it acts as."""
+RUNTIME = Path(__file__).parent / "workspace" / "runtime"
+NOTEBOOK = "# Databricks notebook source"
 RUNTIME_VERSION = "client.4.9"
 """What serverless environment 4 says in DATABRICKS_RUNTIME_VERSION."""
 
@@ -114,14 +123,64 @@ def main(argv: Sequence[str] | None = None) -> int:
     place = serverless(args.workspace) if args.workspace is not None else VPC if args.vpc else INTERNET
     env = {name: os.environ[name] for name in CREDENTIAL_VARIABLES if name in os.environ}
     env |= dict(setting.split("=", 1) for setting in args.env)
-    try:
-        child_env = environment(control_url, place, env)
-    except OSError as error:
-        parser.error(f"no emulator at {control_url} ({error}): run `make emulate` and paste its exports again")
-    try:
-        return subprocess.run([sys.executable, *args.program], env=child_env, check=False).returncode
-    except KeyboardInterrupt:
-        return 130  # Ctrl-C reached the program too
+    token = os.environ.get("DATABRICKS_TOKEN") if place.kind is Kind.SERVERLESS else None
+    with tempfile.TemporaryDirectory(prefix="s3private-session-") as folder:
+        session = Session(Path(folder), args.program)
+        try:
+            if token:
+                env |= session.begin(_world(control_url), args.workspace, token)
+            child_env = environment(control_url, place, env)
+        except OSError as error:
+            parser.error(f"no emulator at {control_url} ({error}): run `make emulate` and paste its exports again")
+        except LookupError as error:
+            parser.error(str(error))
+        try:
+            done = subprocess.run([sys.executable, *session.command], env=child_env, check=False)
+        except KeyboardInterrupt:
+            return 130  # Ctrl-C reached the program too
+        session.say_how_it_ended()
+        return done.returncode
+
+
+class Session:
+    """What a person's program has on serverless compute besides Python: see the module."""
+
+    def __init__(self, folder: Path, program: Sequence[str]) -> None:
+        self._folder = folder
+        self._result = folder / "result.json"
+        self.command = list(program)
+
+    def begin(self, world: dict[str, Any], workspace_id: int, token: str) -> dict[str, str]:
+        """Returns the environment that it needs. Raises LookupError for a workspace that is not there."""
+        workspaces = {each["id"]: each for each in world["workspaces"]}
+        if workspace_id not in workspaces:
+            raise LookupError(f"no workspace {workspace_id}: there are {', '.join(map(str, workspaces))}")
+        workspace = workspaces[workspace_id]
+        file = Path(self.command[0])
+        task: dict[str, Any] = {}
+        if file.suffix == ".py" and file.is_file() and file.read_text(encoding="utf-8").startswith(NOTEBOOK):
+            widgets = dict(given.partition("=")[::2] for given in self.command[1:])
+            task = {"kind": "notebook_task", "file": str(file.resolve()), "widgets": widgets}
+            self.command = [str(RUNTIME / "launch.py")]
+        task |= {
+            "host": workspace["host"],
+            "token": token,
+            "workspace_id": workspace_id,
+            "emulator": os.getpid(),
+            "result_file": str(self._result),
+            "values_file": str(self._folder / "values.json"),
+        }
+        written = self._folder / "task.json"
+        written.write_text(json.dumps(task), encoding="utf-8")
+        written.chmod(0o600)
+        folders = os.pathsep.join(f"/{name}={workspace['folders'][name]}" for name in ("Volumes", "Workspace"))
+        return {TASK_VARIABLE: str(written), "S3PRIVATE_EMULATOR_FOLDERS": folders, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def say_how_it_ended(self) -> None:
+        """A notebook's error, which its own process has only written down."""
+        told = json.loads(self._result.read_text(encoding="utf-8")) if self._result.exists() else {}
+        if told.get("error"):
+            print(told.get("error_trace") or told["error"], file=sys.stderr)
 
 
 if __name__ == "__main__":

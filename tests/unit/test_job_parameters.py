@@ -264,3 +264,43 @@ def test_a_refusal_of_a_job_is_one_of_ours_and_one_line(volume: Path, capsys: py
     document = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("{"))
     assert json.loads(document)["outcome"] == "failed"
     assert issubclass(Refused, S3PrivateError)
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(
+    ("filters", "objects"),
+    [
+        ({"modified_after": "1d"}, 0),
+        ({"modified_before": "1d"}, 1),
+        ({"min_size": "1K"}, 0),
+        ({"suffix": ".csv"}, 0),
+        ({"regex": "^k$"}, 1),
+        ({"storage_class": "GLACIER"}, 0),
+        ({"storage_class": "", "suffix": "", "regex": "", "limit": "1"}, 1),
+    ],
+)
+def test_a_job_takes_the_filters_of_the_command_line(
+    origin: Origin, volume: Path, job: str, filters: dict[str, str], objects: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(job, volume, **filters)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith('{"job"')]
+    assert json.loads(line)["objects"] == objects
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"limit": "abc"}, "not a number of objects: 'abc'"),
+        ({"min_size": "ten"}, "not a size: 'ten'"),
+        ({"modified_after": "yesterday"}, "not a time: 'yesterday'"),
+        ({"prefix": "s3://b/2026/"}, "prefix: s3://b/2026/ is a URI"),
+    ],
+)
+def test_a_filter_that_is_none_is_one_line_without_tracebacks_of_others(
+    volume: Path, parameters: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(JobFailed) as failed:
+        run("list", volume, **parameters)
+    assert reason in str(failed.value)
+    assert "\n" not in str(failed.value)
+    assert failed.value.__context__ is None or failed.value.__suppress_context__

@@ -12,6 +12,9 @@ from zipfile import ZipFile
 
 import pytest
 
+from s3private.errors import PlatformError
+from s3private.jobs import wheel as wheel_in_volume
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What serverless environment 4 has: https://docs.databricks.com/aws/en/release-notes/serverless/environment-version/four
 BOTO3 = "boto3==1.36.2"
@@ -105,3 +108,58 @@ def test_the_wheel_alone_with_serverless_boto3_connects_without_the_network(fres
         "endpoint_url": "https://bucket.vpce-1-a.s3.eu-west-1.vpce.amazonaws.com",
         "region": "eu-west-1",
     }
+
+
+@pytest.fixture
+def running(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The version that the job runs: the built wheel's."""
+    found = wheel.name.split("-")[1]
+    monkeypatch.setattr(wheel_in_volume, "version", lambda _name: found)
+    return found
+
+
+def test_pip_itself_installs_the_running_wheel_by_the_line_that_stays_the_same(
+    wheel: Path, running: str, tmp_path: Path
+) -> None:
+    volume = tmp_path / "Volumes" / "main" / "s3private" / "files"
+    requirements = wheel_in_volume.place_wheel(wheel.parent, volume)
+    assert requirements == volume / "wheels" / "requirements.txt"
+    options = ("--no-index", "--no-deps", "--disable-pip-version-check", "--target", tmp_path / "site")
+    run(sys.executable, "-m", "pip", "install", *options, "-r", requirements)
+    metadata = tmp_path / "site" / f"s3private-{running}.dist-info" / "METADATA"
+    assert f"Version: {running}\n" in metadata.read_text("utf-8")
+    assert sorted(file.name for file in requirements.parent.iterdir()) == ["requirements.txt", wheel.name]
+
+
+def test_an_older_wheel_stays_and_a_spoilt_copy_is_replaced(wheel: Path, running: str, tmp_path: Path) -> None:
+    requirements = wheel_in_volume.place_wheel(wheel.parent, tmp_path)
+    older = requirements.with_name("s3private-0.0.1-py3-none-any.whl")
+    older.write_bytes(b"older")
+    (requirements.parent / wheel.name).write_bytes(b"half")
+    wheel_in_volume.place_wheel(wheel.parent, tmp_path)
+    assert (requirements.parent / wheel.name).read_bytes() == wheel.read_bytes()
+    assert older.read_bytes() == b"older"
+    assert requirements.read_text("utf-8") == f"# s3private {running}\n{requirements.parent / wheel.name}\n"
+
+
+def test_a_wheel_that_another_deployment_took_away_leaves_what_was_there(
+    wheel: Path, running: str, tmp_path: Path
+) -> None:
+    requirements = wheel_in_volume.place_wheel(wheel.parent, tmp_path)
+    before = requirements.read_bytes()
+    with pytest.raises(PlatformError, match=r"cannot be copied from .*No such file or directory\. The path is settled"):
+        wheel_in_volume.place_wheel(tmp_path / "artifacts", tmp_path)
+    assert requirements.read_bytes() == before
+
+
+def test_the_grants_are_those_that_the_bundle_does_not_give() -> None:
+    volume = "/Volumes/main/s3private/files"
+    assert wheel_in_volume.grants(volume, "readers", "s3private_reader") == [
+        "GRANT USE CATALOG ON CATALOG `main` TO `readers`;",
+        "GRANT ACCESS ON SERVICE CREDENTIAL `s3private_reader` TO `readers`;",
+    ]
+    assert wheel_in_volume.grants(volume, "", None) == [
+        "GRANT USE CATALOG ON CATALOG `main` TO `<group>`;",
+        "GRANT USE SCHEMA ON SCHEMA `main`.`s3private` TO `<group>`;",
+        "GRANT READ VOLUME ON VOLUME `main`.`s3private`.`files` TO `<group>`;",
+    ]

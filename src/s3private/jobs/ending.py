@@ -34,7 +34,7 @@ class Parameters(argparse.ArgumentParser):
     """A job's parameters, `--name=value`. An empty value is none: a job's parameter is never absent."""
 
     def error(self, message: str) -> NoReturn:
-        raise JobFailed(f"{self.prog}: {message}")
+        raise JobFailed(f"{self.prog}: {message}") from None
 
 
 def run_job(job: Callable[[argparse.Namespace], Ending], parameters: Parameters, argv: Sequence[str] | None) -> None:

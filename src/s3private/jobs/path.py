@@ -6,11 +6,13 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from s3private import cli
-from s3private.errors import ConfigError
+from s3private.errors import ConfigError, PlatformError
 from s3private.jobs.ending import Ending, Parameters, run_job
 from s3private.jobs.place import in_volume, path_file_in
+from s3private.jobs.wheel import grants, next_steps, place_wheel
 from s3private.provision.clients import account_host
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Action, Outcome, Report
@@ -26,6 +28,8 @@ def provision(argv: Sequence[str] | None = None) -> None:
     """Entry point. Raises JobFailed."""
     parameters = _parameters("provision")
     parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
+    parameters.add_argument("--wheels", default="", help="the folder of the deployed wheel; empty: it is not copied")
+    parameters.add_argument("--readers", default="", help="the group of those who read, named in the grants")
     _add_waiting(parameters)
     run_job(_walk, parameters, argv)
 
@@ -88,7 +92,23 @@ def _walk(given: argparse.Namespace) -> Ending:
         _confirmed(given)
     report, path = cli.report_of(cli.parser().parse_args(words))
     reason = "" if _ended_well(report) else f"{report.outcome}: {report.message}"
-    return Ending(table=as_table(report, path), result=json.loads(as_json(report, path)), reason=reason)
+    ending = Ending(table=as_table(report, path), result=json.loads(as_json(report, path)), reason=reason)
+    if given.verb == "provision" and given.dry_run == "false" and report.outcome is Outcome.SETTLED and given.wheels:
+        return _for_notebooks(given, ending)
+    return ending
+
+
+def _for_notebooks(given: argparse.Namespace, ending: Ending) -> Ending:
+    """The path is there: so is the wheel, then, and how a notebook gets at both is the last that is said."""
+    config = PathConfig.load(given.path_file)
+    try:
+        requirements = place_wheel(Path(given.wheels), Path(given.volume))
+    except PlatformError as error:
+        return replace(ending, reason=str(error))
+    said = [ending.table, next_steps(requirements, Path(given.volume) / config.route_file)]
+    if statements := grants(given.volume, given.readers, config.route_service_credential):
+        said.append("Who reads needs, once, from an owner:\n\n" + "\n".join(f"    {one}" for one in statements))
+    return replace(ending, table="\n\n".join(said), result={**ending.result, "install": f"-r {requirements}"})
 
 
 def _confined(given: argparse.Namespace) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from s3private.cli_objects import count, moment, size
 from s3private.client import connect
 from s3private.errors import Refused, RouteError
 from s3private.jobs.ending import Parameters
 from s3private.jobs.place import in_volume
 from s3private.listing import Listing, list_objects
 from s3private.route import Route
+from s3private.whereabouts import refuse_elsewhere
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _RUN_ID = "{{job.run_id}}"
+T = TypeVar("T")
 
 
 def selecting(job: str) -> Parameters:
@@ -29,11 +32,14 @@ def selecting(job: str) -> Parameters:
     parameters.add_argument("--bucket", default="", help="default: the Route's, where it has one")
     parameters.add_argument("--prefix", default="")
     parameters.add_argument("--glob", default="", help="what follows the prefix, such as **/*.csv")
-    parameters.add_argument("--modified-after", type=_moment, help="2026-01-31 or 2026-01-31T12:00+09:00")
-    parameters.add_argument("--modified-before", type=_moment)
-    parameters.add_argument("--min-size", type=_number, help="bytes")
-    parameters.add_argument("--max-size", type=_number, help="bytes")
-    parameters.add_argument("--limit", type=_number, help="at most so many objects")
+    parameters.add_argument("--suffix", default="", help="how keys end, such as .csv")
+    parameters.add_argument("--regex", default="", help="found anywhere in the key")
+    parameters.add_argument("--modified-after", type=_given(moment), help="1d or 12h ago, or 2026-01-31T12:00")
+    parameters.add_argument("--modified-before", type=_given(moment))
+    parameters.add_argument("--min-size", type=_given(size), help="1500, 10K, 2GiB")
+    parameters.add_argument("--max-size", type=_given(size))
+    parameters.add_argument("--storage-class", default="", help="such as STANDARD")
+    parameters.add_argument("--limit", type=_given(count), help="at most so many objects")
     parameters.add_argument("--output", required=True, help="where results go, in the volume")
     parameters.add_argument("--table", default="", help="a table for the rows too, which is replaced; empty: none")
     given = parameters.add_argument_group("given by the deployment, not by a run")
@@ -47,17 +53,23 @@ def selecting(job: str) -> Parameters:
 def select(arguments: argparse.Namespace) -> tuple[S3Client, Listing]:
     """A client for the Route, and the chosen objects in key order. Raises RouteError."""
     route = Route.load(in_volume(arguments.volume, arguments.route, below=arguments.routes, parameter="route"))
-    s3 = connect(route)
     bucket = _bucket(arguments.bucket, route)
+    if arguments.prefix.startswith("s3://"):
+        raise Refused(f"prefix: {arguments.prefix} is a URI: give the bucket as bucket, and what follows it as prefix")
+    s3 = connect(route)
+    refuse_elsewhere(route)
     prefix = _literal(arguments.prefix) if arguments.glob else arguments.prefix
     return s3, list_objects(
         s3,
         f"s3://{bucket}/{prefix}{arguments.glob}",
         glob=bool(arguments.glob),
+        suffix=arguments.suffix or None,
+        regex=arguments.regex or None,
         modified_after=arguments.modified_after,
         modified_before=arguments.modified_before,
         min_size=arguments.min_size,
         max_size=arguments.max_size,
+        storage_class=arguments.storage_class or None,
         limit=arguments.limit,
     )
 
@@ -88,13 +100,6 @@ def _literal(prefix: str) -> str:
     return re.sub(r"[*?[]", r"[\g<0>]", prefix)
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text else None
-
-
-def _moment(text: str) -> datetime | None:
-    """UTC where it names no time zone."""
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _given(parse: Callable[[str], T]) -> Callable[[str], T | None]:
+    """As the command line reads it; an empty value is none."""
+    return lambda text: parse(text) if text else None

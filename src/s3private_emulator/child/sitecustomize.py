@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import socket
+import sys
 import threading
 from typing import Any
 
@@ -146,6 +147,10 @@ if PLACE_VARIABLE in os.environ:
     _place, _, _control = os.environ[PLACE_VARIABLE].rpartition("@")
     _host, _, _port = _control.rpartition(":")
     _enter(_Names(_place, _host, int(_port)))
+
+if "S3PRIVATE_EMULATOR_TASK" in os.environ:
+    # Databricks' own packages come last, so that a real pyspark in the environment wins.
+    sys.path.append(os.path.join(os.path.dirname(os.path.dirname(__file__)), "workspace", "runtime"))
 
 if "S3PRIVATE_EMULATOR_FOLDERS" in os.environ:
     import redirected_folders

@@ -57,7 +57,7 @@ class Workspace:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         private = namespaces_allowed() if private_roots is None else private_roots
-        folders = Folders(folder / "volumes", folder / "tree", private)
+        self._folders = folders = Folders(folder / "volumes", folder / "tree", private)
         store = Store(folder / "workspace.json")
         self.host = host_of(seed)
         self.tokens = Tokens(service_principals)
@@ -94,6 +94,10 @@ class Workspace:
         self.own_host: WSGIApplication = OneHost(app, account, self.tokens, account_api=False)
         self.one_host: WSGIApplication = OneHost(app, account, self.tokens, account_api=True)
         store.save()
+
+    def shown_folders(self) -> dict[str, str]:
+        """Where what programs see as /Volumes and /Workspace lies on this machine."""
+        return {"Volumes": str(self._folders.volumes.resolve()), "Workspace": str(self._folders.tree.resolve())}
 
     def close(self) -> None:
         """End the runs that are under way."""

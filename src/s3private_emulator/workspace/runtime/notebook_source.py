@@ -5,6 +5,7 @@ https://docs.databricks.com/aws/en/notebooks/notebook-format
 
 from __future__ import annotations
 
+import shlex
 from types import CodeType
 
 CELL = "# COMMAND ----------"
@@ -14,7 +15,7 @@ HEADER = "# Databricks notebook source"
 
 
 def cells(source: str, file: str) -> list[CodeType]:
-    """Markdown cells are left out. Raises NotImplementedError for magics that do not run here."""
+    """Markdown is left out, `%pip install` is run. Raises NotImplementedError for magics that do not run here."""
     found = []
     lines: list[str] = []
     first = 1
@@ -38,6 +39,9 @@ def _code(lines: list[str], first: int) -> str:
             magic = line.removeprefix(MAGIC).strip()
             if magic.startswith("%"):
                 markdown = magic.startswith("%md")
+                if magic.startswith("%pip install "):
+                    kept.append(f"__import__('notebook_packages').install({shlex.split(magic)[2:]!r})")
+                    continue
                 if not markdown and not magic.startswith("%python"):
                     raise NotImplementedError(
                         f"line {number}: {magic.split()[0]} does not run in the emulated workspace: "
