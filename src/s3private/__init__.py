@@ -65,7 +65,6 @@ __all__ = [
     "Route",
     "RouteError",
     "S3PrivateError",
-    "__version__",
     "connect",
     "download",
     "download_prefix",
