@@ -31,7 +31,7 @@ from s3private_emulator.vpc import endpoint_views
 from s3private_emulator.wire import Wire
 from s3private_emulator.workspace import Workspace
 from s3private_emulator.workspace.environments import BuiltEnvironments, Environments
-from s3private_emulator.workspace.identity import TOKEN
+from s3private_emulator.workspace.identity import TOKEN, Directory
 from s3private_emulator.world import DATABRICKS_PRIVATE_CONNECTIVITY_ACCOUNT, World
 from s3private_emulator.world import Workspace as Seed
 
@@ -199,7 +199,9 @@ class Emulator:
             # and group.
             "BUNDLE_VAR_catalog": "main",
             "BUNDLE_VAR_run_as_service_principal": self.world.client_id,
-            **{f"BUNDLE_VAR_{who}_group": "users" for who in ("readers", "operators", "destroyers")},
+            "BUNDLE_VAR_readers_group": "analysts",
+            "BUNDLE_VAR_operators_group": "operators",
+            "BUNDLE_VAR_destroyers_group": "destroyers",
         }
 
     def describe(self) -> dict[str, Any]:
@@ -245,7 +247,7 @@ class Emulator:
             seed,
             region=world.region,
             account_id=world.databricks_account,
-            client_id=world.client_id,
+            directory=Directory(world.people, (world.client_id,), world.groups),
             folder=folder / f"workspace-{seed.id}",
             environments=environments,
             private_roots=self._private_roots,
@@ -256,8 +258,8 @@ class Emulator:
             service_principals=self.account.client_id_of,
             control_url=lambda: self.control_url,
         )
-        workspace.credentials.seed(world.base_service_credential, world.base_role_arn)
-        workspace.credentials.seed(world.reader_service_credential, world.role_arn)
+        workspace.credentials.seed(world.base_service_credential, world.base_role_arn, (world.client_id,))
+        workspace.credentials.seed(world.reader_service_credential, world.role_arn, (world.client_id,))
         return workspace
 
     def _carried_names(self, workspace_id: int) -> Mapping[str, str]:

@@ -38,6 +38,16 @@ class Workspace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Person:
+    """A user of the workspaces, no admin of any. `token`: their personal access token. `groups`: groups of the
+    account, by name."""
+
+    name: str
+    token: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class World:
     region: str = "ap-northeast-1"
     base_account: str = "111111111111"
@@ -75,6 +85,14 @@ class World:
         Workspace(id=1001001001001001, name="analytics", deployment_name="dbc-analytics"),
         Workspace(id=1001001001001002, name="research", deployment_name="dbc-research"),
     )
+
+    people: tuple[Person, ...] = (
+        Person(name="analyst@example.com", token="dapi-emulated-analyst", groups=("analysts",)),
+        Person(name="visitor@example.com", token="dapi-emulated-visitor"),
+    )
+    """Besides the operator, who administers the workspaces."""
+    groups: tuple[str, ...] = ("analysts", "operators", "destroyers")
+    """Of the account, assigned to every workspace."""
 
     base_service_credential: str = "s3private_base"
     """The Unity Catalog service credential that vends a role of the base account, which may assume `role_name`."""

@@ -15,6 +15,8 @@ from typing import Any
 
 FOLDERS_VARIABLE = "S3PRIVATE_EMULATOR_FOLDERS"
 """`/Volumes=<folder>:/Workspace=<folder>`"""
+HIDDEN_VARIABLE, READ_ONLY_VARIABLE = "S3PRIVATE_EMULATOR_HIDDEN", "S3PRIVATE_EMULATOR_READ_ONLY"
+"""Places below those that the task's identity has no right to read, or to write."""
 READ_ONLY = "/Workspace"
 
 ONE_PATH = ("stat", "lstat", "listdir", "scandir", "access", "readlink", "chdir", "statvfs", "getxattr", "listxattr")
@@ -23,22 +25,33 @@ TWO_PATHS_WRITING = ("rename", "replace", "link", "symlink")
 WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 _roots = dict(part.split("=", 1) for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part)
+_hidden = tuple(place for place in os.environ.get(HIDDEN_VARIABLE, "").split(os.pathsep) if place)
+_read_only = (READ_ONLY, *(place for place in os.environ.get(READ_ONLY_VARIABLE, "").split(os.pathsep) if place))
 
 
 def real(path: Any, *, writes: bool = False) -> Any:
-    """Where the path lies on this machine. Raises OSError (EROFS) for a write below /Workspace."""
+    """Where the path lies on this machine. Raises OSError: EROFS for a write where nothing may be written, EACCES for
+    what may not be read."""
     try:
         text = os.fspath(path)
     except TypeError:
         return path  # a descriptor
     plain = os.fsdecode(text)
+    if plain.startswith(tuple(_roots)):
+        plain = os.path.normpath(plain)  # before it is held against the places: `..` leads into others
     for name, root in _roots.items():
         if plain == name or plain.startswith(f"{name}/"):
-            if writes and name == READ_ONLY:
+            if writes and _is_in(plain, _read_only):
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), plain)
+            if _is_in(plain, _hidden):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES), plain)
             turned = root + plain[len(name) :]
             return turned if isinstance(text, str) else os.fsencode(turned)
     return path
+
+
+def _is_in(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def _seen(path: str) -> str:

@@ -19,8 +19,14 @@ from typing import Any
 from s3private_emulator.place import serverless
 from s3private_emulator.serverless import environment
 from s3private_emulator.workspace import states
-from s3private_emulator.workspace.environments import DEFAULT_VERSION, Environment, Environments, NotInstalled
-from s3private_emulator.workspace.folders import Folders
+from s3private_emulator.workspace.environments import (
+    DEFAULT_VERSION,
+    Environment,
+    Environments,
+    NotInstalled,
+    ReadFile,
+)
+from s3private_emulator.workspace.folders import Denied, Folders
 
 RUNTIME = Path(__file__).parent / "runtime"
 LAUNCH = RUNTIME / "launch.py"
@@ -79,14 +85,16 @@ class Attempt:
         *,
         version: str | None,
         dependencies: Sequence[str],
+        read: ReadFile,
+        denied: Denied,
         timeout_seconds: int,
     ) -> Outcome:
         """`work`: what `launch.py` is to run. `timeout_seconds`: 0 for none. `version`, `dependencies`: of its
-        environment."""
+        environment, whose files `read` gives. `denied`: what its identity has no right to."""
         self.folder.mkdir(parents=True, exist_ok=True)
         version = version or DEFAULT_VERSION
         try:
-            environment = self._compute.environments.prepare(version, dependencies, self._compute.folders.on_disk)
+            environment = self._compute.environments.prepare(version, dependencies, read)
         except NotInstalled as error:
             self._write_error(str(error))
             return Outcome(states.FAILED, str(error), code="LIBRARY_INSTALLATION_ERROR", internal=True)
@@ -94,7 +102,7 @@ class Attempt:
             with self._lock:
                 if self._canceled:
                     return Outcome(states.CANCELED, "Run cancelled.")
-                self._process = self._start(environment, version, work, log)
+                self._process = self._start(environment, version, work, log, denied)
             try:
                 self._process.wait(timeout_seconds or None)
             except subprocess.TimeoutExpired:
@@ -107,7 +115,7 @@ class Attempt:
         return self._outcome()
 
     def _start(
-        self, environment_: Environment, version: str, work: Mapping[str, Any], log: Any
+        self, environment_: Environment, version: str, work: Mapping[str, Any], log: Any, denied: Denied
     ) -> subprocess.Popen[bytes]:
         compute = self._compute
         task = {
@@ -128,11 +136,11 @@ class Attempt:
             "PYTHONPATH": os.pathsep.join(str(path) for path in environment_.path),
             "PYTHONUNBUFFERED": "1",
             "S3PRIVATE_EMULATOR_TASK": str(file),
-            **compute.folders.environment(),
+            **compute.folders.environment(denied),
         }
         root = self.folder / "root"
         root.mkdir(exist_ok=True)
-        command = [*compute.folders.command(root), str(environment_.python), str(LAUNCH)]
+        command = [*compute.folders.command(root, denied), str(environment_.python), str(LAUNCH)]
         return subprocess.Popen(
             command,
             env=environment(compute.control_url(), serverless(compute.workspace_id), own),

@@ -13,6 +13,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from s3private_emulator.workspace.identity import ACCOUNT_USERS
+from s3private_emulator.workspace.privileges import Privileges
 from s3private_emulator.workspace.refusals import Refusal, invalid
 from s3private_emulator.workspace.routing import Answer, Call, Router, need
 from s3private_emulator.workspace.store import Record, Store, Table
@@ -25,13 +27,20 @@ CATALOGS = ("main", "workspace")
 class Catalog:
     """`volumes`: the folder that tasks see as /Volumes."""
 
-    def __init__(self, store: Store, volumes: Path, metastore_id: str, region: str) -> None:
+    def __init__(self, store: Store, volumes: Path, metastore_id: str, region: str, privileges: Privileges) -> None:
         self._store = store
+        self._privileges = privileges
         self.volumes = volumes
         self._metastore_id = metastore_id
         self._region = region
         for catalog in CATALOGS:
             (volumes / catalog / "default").mkdir(parents=True, exist_ok=True)
+            # https://docs.databricks.com/aws/en/data-governance/unity-catalog/get-started (default privileges)
+            for kind, name, privilege in (
+                ("catalog", catalog, "USE_CATALOG"),
+                ("schema", f"{catalog}.default", "USE_SCHEMA"),
+            ):
+                self._privileges.grants(kind, name).setdefault(ACCOUNT_USERS, [privilege])
             self._schemas().setdefault(f"{catalog}.default", self._made("System user", catalog, "default"))
 
     def add_routes(self, router: Router) -> None:
@@ -54,6 +63,10 @@ class Catalog:
 
     def has_volume(self, catalog: str, schema: str, volume: str) -> bool:
         return f"{catalog}.{schema}.{volume}" in self._volumes()
+
+    def volume_names(self) -> list[str]:
+        """In full."""
+        return sorted(self._volumes())
 
     def _schemas(self) -> Table:
         return self._store.table("schemas")
@@ -79,12 +92,14 @@ class Catalog:
     def _metastore(self, _call: Call) -> Answer:
         return {"metastore_id": self._metastore_id, "default_catalog_name": CATALOGS[0], "region": self._region}
 
-    def _list_catalogs(self, _call: Call) -> Answer:
-        return {"catalogs": [{"name": name, "catalog_type": "MANAGED_CATALOG"} for name in CATALOGS]}
+    def _list_catalogs(self, call: Call) -> Answer:
+        seen = [name for name in CATALOGS if self._privileges.sees(call.principal, "catalog", name)]
+        return {"catalogs": [{"name": name, "catalog_type": "MANAGED_CATALOG"} for name in seen]}
 
-    def _get_catalog(self, _call: Call, name: str) -> Answer:
+    def _get_catalog(self, call: Call, name: str) -> Answer:
         if name not in CATALOGS:
             raise _no("Catalog", name)
+        self._privileges.need_to_see(call.principal, "catalog", name)
         return {"name": name, "catalog_type": "MANAGED_CATALOG", "metastore_id": self._metastore_id}
 
     def _create_schema(self, call: Call) -> Answer:
@@ -92,6 +107,8 @@ class Catalog:
         catalog, name = str(need(body, "catalog_name")), _name(body)
         if catalog not in CATALOGS:
             raise _no("Catalog", catalog)
+        for privilege in ("USE_CATALOG", "CREATE_SCHEMA"):
+            self._privileges.need(call.principal, "catalog", catalog, privilege)
         made = self._made(call.principal.name, catalog, name)
         if made["full_name"] in self._schemas():
             raise Refusal(400, "SCHEMA_ALREADY_EXISTS", f"Schema '{made['full_name']}' already exists")
@@ -103,7 +120,8 @@ class Catalog:
 
     def _list_schemas(self, call: Call) -> Answer:
         catalog = call.need("catalog_name")
-        return {"schemas": [s for s in self._schemas().values() if s["catalog_name"] == catalog]}
+        found = [s for s in self._schemas().values() if s["catalog_name"] == catalog]
+        return {"schemas": [s for s in found if self._privileges.sees(call.principal, "schema", s["full_name"])]}
 
     def _schema(self, name: str) -> Record:
         found = self._schemas().get(name.lower())
@@ -111,16 +129,20 @@ class Catalog:
             raise _no("Schema", name)
         return found
 
-    def _get_schema(self, _call: Call, name: str) -> Answer:
-        return self._schema(name)
+    def _get_schema(self, call: Call, name: str) -> Answer:
+        found = self._schema(name)
+        self._privileges.need_to_see(call.principal, "schema", found["full_name"])
+        return found
 
     def _update_schema(self, call: Call, name: str) -> Answer:
         found = self._schema(name)
+        self._privileges.need_to_manage(call.principal, "schema", found["full_name"])
         _update(found, call, ("comment", "owner", "properties", "enable_predictive_optimization"))
         return found
 
     def _delete_schema(self, call: Call, name: str) -> Answer:
         found = self._schema(name)
+        self._privileges.need_to_manage(call.principal, "schema", found["full_name"])
         inside = [volume for volume in self._volumes() if volume.startswith(f"{found['full_name']}.")]
         if inside and not call.is_true("force"):
             raise invalid(f"Schema '{name}' is not empty. Schema has {len(inside)} volume(s).")
@@ -136,7 +158,8 @@ class Catalog:
         catalog, schema = str(need(body, "catalog_name")), str(need(body, "schema_name")).lower()
         if catalog not in CATALOGS:
             raise _no("Catalog", catalog)
-        self._schema(f"{catalog}.{schema}")
+        self._privileges.need(call.principal, "schema", self._schema(f"{catalog}.{schema}")["full_name"], "USE_SCHEMA")
+        self._privileges.need(call.principal, "schema", f"{catalog}.{schema}", "CREATE_VOLUME")
         kind = need(body, "volume_type")
         if kind != "MANAGED":
             raise invalid(f"the emulated workspace has managed volumes only, not {kind}")
@@ -154,7 +177,8 @@ class Catalog:
 
     def _list_volumes(self, call: Call) -> Answer:
         schema = f"{call.need('catalog_name')}.{call.need('schema_name')}"
-        return {"volumes": [v for v in self._volumes().values() if v["full_name"].startswith(f"{schema}.")]}
+        found = [v for v in self._volumes().values() if v["full_name"].startswith(f"{schema}.")]
+        return {"volumes": [v for v in found if self._privileges.sees(call.principal, "volume", v["full_name"])]}
 
     def _volume(self, name: str) -> Record:
         found = self._volumes().get(name.lower())
@@ -162,18 +186,23 @@ class Catalog:
             raise _no("Volume", name)
         return found
 
-    def _get_volume(self, _call: Call, name: str) -> Answer:
-        return self._volume(name)
+    def _get_volume(self, call: Call, name: str) -> Answer:
+        found = self._volume(name)
+        self._privileges.need_to_see(call.principal, "volume", found["full_name"])
+        return found
 
     def _update_volume(self, call: Call, name: str) -> Answer:
         found = self._volume(name)
+        self._privileges.need_to_manage(call.principal, "volume", found["full_name"])
         if call.body.get("new_name"):
             raise invalid("the emulated workspace renames no volume")
         _update(found, call, ("comment", "owner"))
         return found
 
-    def _delete_volume(self, _call: Call, name: str) -> Answer:
-        self._drop_volume(self._volume(name)["full_name"])
+    def _delete_volume(self, call: Call, name: str) -> Answer:
+        full_name = self._volume(name)["full_name"]
+        self._privileges.need_to_manage(call.principal, "volume", full_name)
+        self._drop_volume(full_name)
         return {}
 
     def _drop_volume(self, name: str) -> None:
@@ -181,8 +210,8 @@ class Catalog:
         self._store.table("grants").pop(f"volume:{name}", None)
         shutil.rmtree(self.volumes.joinpath(*name.split(".")), ignore_errors=True)
 
-    def _grants(self, kind: str, name: str) -> Record:
-        """principal -> privileges"""
+    def _securable(self, kind: str, name: str) -> tuple[str, str]:
+        """Its kind and name as they are kept, of one that is there. Raises Refusal."""
         kind, name = kind.lower(), name.lower()
         if kind == "schema":
             self._schema(name)
@@ -196,18 +225,26 @@ class Catalog:
                 raise _no("Credential", name)
         else:
             raise invalid(f"SecurableType {kind} is not supported here.")
-        return self._store.table("grants").setdefault(f"{kind}:{name}", {})
+        return kind, name
 
-    def _get_grants(self, _call: Call, kind: str, name: str) -> Answer:
-        return _assignments(self._grants(kind, name))
+    def _get_grants(self, call: Call, kind: str, name: str) -> Answer:
+        """All of them for who manages it; others see their own."""
+        kind, name = self._securable(kind, name)
+        grants = self._privileges.grants(kind, name)
+        if not self._privileges.manages(call.principal, kind, name):
+            grants = {who: held for who, held in grants.items() if who in call.principal.account_names}
+        return _assignments(grants)
 
     def _update_grants(self, call: Call, kind: str, name: str) -> Answer:
-        grants = self._grants(kind, name)
+        kind, name = self._securable(kind, name)
+        self._privileges.need_to_manage(call.principal, kind, name)
+        grants = self._privileges.grants(kind, name)
         for change in call.body.get("changes", []):
             principal = str(need(change, "principal"))
             added, removed = set(change.get("add", [])), set(change.get("remove", []))
             if added & removed:
                 raise invalid(f"Duplicate privileges to add and delete for principal {principal}.")
+            self._privileges.check_grant(kind, principal, added | removed)
             held = set(grants.get(principal, []))
             held = (set() if "ALL_PRIVILEGES" in removed else held - removed) | added
             grants[principal] = sorted(held)

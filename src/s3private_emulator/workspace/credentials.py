@@ -9,7 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from s3private_emulator.workspace.refusals import Refusal, permission_denied
+from s3private_emulator.workspace.identity import OPERATOR
+from s3private_emulator.workspace.privileges import Privileges
+from s3private_emulator.workspace.refusals import Refusal
 from s3private_emulator.workspace.routing import Answer, Call, Router, need
 from s3private_emulator.workspace.store import Record, Store
 
@@ -34,8 +36,9 @@ Vend = Callable[[str, str], Session]
 
 
 class Credentials:
-    def __init__(self, store: Store, vend: Vend) -> None:
+    def __init__(self, store: Store, vend: Vend, privileges: Privileges) -> None:
         self._store = store
+        self._privileges = privileges
         self._vend = vend
 
     def add_routes(self, router: Router) -> None:
@@ -44,17 +47,19 @@ class Credentials:
         router.add("GET", "unity-catalog/credentials/<name>", self._get, versions=V)
 
     def seed(self, name: str, role_arn: str, users: tuple[str, ...] = ()) -> None:
-        """A service credential that is there from the start. `users`: who may ACCESS it; none: everybody."""
-        self._store.table("credentials").setdefault(
-            name,
-            {
-                "name": name,
-                "full_name": name,
-                "purpose": "SERVICE",
-                "aws_iam_role": {"role_arn": role_arn},
-                "users": list(users),
-            },
-        )
+        """A service credential that is there from the start. `users`: who has ACCESS from the start, besides its
+        owner, the operator."""
+        table = self._store.table("credentials")
+        if name in table:
+            return
+        table[name] = {
+            "name": name,
+            "full_name": name,
+            "purpose": "SERVICE",
+            "owner": OPERATOR,
+            "aws_iam_role": {"role_arn": role_arn},
+        }
+        self._privileges.grants("credential", name).update({user: ["ACCESS"] for user in users})
 
     def _known(self, name: str) -> Record:
         found = self._store.table("credentials").get(name)
@@ -62,16 +67,21 @@ class Credentials:
             raise Refusal(404, "CREDENTIAL_DOES_NOT_EXIST", f"Credential '{name}' does not exist.")
         return found
 
-    def _list(self, _call: Call) -> Answer:
-        return {"credentials": [_told(found) for found in self._store.table("credentials").values()]}
+    def _list(self, call: Call) -> Answer:
+        found = self._store.table("credentials").values()
+        return {"credentials": [one for one in found if self._sees(call, one["name"])]}
 
-    def _get(self, _call: Call, name: str) -> Answer:
-        return _told(self._known(name))
+    def _get(self, call: Call, name: str) -> Answer:
+        found = self._known(name)
+        self._privileges.need(call.principal, "credential", name, "ACCESS")
+        return found
+
+    def _sees(self, call: Call, name: str) -> bool:
+        return self._privileges.has(call.principal, "credential", name, "ACCESS")
 
     def _vend_keys(self, call: Call) -> Answer:
         found = self._known(str(need(call.body, "credential_name")))
-        if found["users"] and call.principal.name not in found["users"]:
-            raise permission_denied(f"User does not have ACCESS on Credential '{found['name']}'.")
+        self._privileges.need(call.principal, "credential", found["name"], "ACCESS")
         session = self._vend(str(found["aws_iam_role"]["role_arn"]), "databricks-service-credential")
         expires = session.expires
         return {
@@ -82,7 +92,3 @@ class Credentials:
             },
             "expiration_time": int(expires.timestamp() * 1000) if expires else 0,
         }
-
-
-def _told(found: Record) -> Record:
-    return {name: value for name, value in found.items() if name != "users"}

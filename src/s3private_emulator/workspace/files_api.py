@@ -14,6 +14,7 @@ from typing import Any
 from flask import Response
 
 from s3private_emulator.workspace.catalog import Catalog
+from s3private_emulator.workspace.privileges import Privileges
 from s3private_emulator.workspace.refusals import Refusal, already_exists, invalid, missing
 from s3private_emulator.workspace.routing import Answer, Call, Router
 
@@ -34,8 +35,9 @@ class PresignedUrlsDisabled(Refusal):
 
 
 class FilesApi:
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, privileges: Privileges) -> None:
         self._catalog = catalog
+        self._privileges = privileges
 
     def add_routes(self, router: Router) -> None:
         for method, view in (
@@ -55,23 +57,25 @@ class FilesApi:
         for name in PRESIGNED:
             router.add("POST", f"fs/{name}", self._presigned)
 
-    def _place(self, path: str) -> Path:
-        """Raises Refusal for a path that is in no volume."""
+    def _place(self, call: Call, path: str, *, writes: bool = False) -> Path:
+        """Raises Refusal for a path that is in no volume, or in one that may not be read, or written."""
         parts = [part for part in path.split("/") if part]
         if parts[:1] != ["Volumes"] or ".." in parts or len(parts) < 4:
             raise invalid(f"Invalid path: /{path}. It must be /Volumes/<catalog>/<schema>/<volume>/...")
         if not self._catalog.has_volume(*parts[1:4]):
             raise missing(f"Volume '{'.'.join(parts[1:4])}' does not exist.")
+        for privilege in ("READ_VOLUME", *(("WRITE_VOLUME",) if writes else ())):
+            self._privileges.need(call.principal, "volume", ".".join(parts[1:4]), privilege)
         return self._catalog.volumes.joinpath(*parts[1:])
 
-    def _file(self, path: str) -> Path:
-        place = self._place(path)
+    def _file(self, call: Call, path: str, *, writes: bool = False) -> Path:
+        place = self._place(call, path, writes=writes)
         if not place.is_file():
             raise Refusal(404, "NOT_FOUND", f"The file being accessed is not found: /{path}")
         return place
 
-    def _directory(self, path: str) -> Path:
-        place = self._place(path)
+    def _directory(self, call: Call, path: str, *, writes: bool = False) -> Path:
+        place = self._place(call, path, writes=writes)
         if not place.is_dir():
             raise Refusal(404, "NOT_FOUND", f"The directory being accessed is not found: /{path}")
         return place
@@ -79,18 +83,18 @@ class FilesApi:
     def _presigned(self, _call: Call) -> Answer:
         raise PresignedUrlsDisabled
 
-    def _download(self, _call: Call, path: str) -> Answer:
-        place = self._file(path)
+    def _download(self, call: Call, path: str) -> Answer:
+        place = self._file(call, path)
         return Response(place.read_bytes(), content_type="application/octet-stream", headers=_headers(place))
 
-    def _file_metadata(self, _call: Call, path: str) -> Answer:
-        place = self._file(path)
+    def _file_metadata(self, call: Call, path: str) -> Answer:
+        place = self._file(call, path)
         response = Response(content_type="application/octet-stream", headers=_headers(place))
         response.content_length = place.stat().st_size
         return response
 
     def _upload(self, call: Call, path: str) -> Answer:
-        place = self._place(path)
+        place = self._place(call, path, writes=True)
         if place.is_dir():
             raise already_exists(f"The given path points to an existing directory: /{path}", status=409)
         if place.exists() and not call.is_true("overwrite"):
@@ -102,13 +106,13 @@ class FilesApi:
         os.replace(new, place)
         return Response(status=204)
 
-    def _delete_file(self, _call: Call, path: str) -> Answer:
-        self._file(path).unlink()
+    def _delete_file(self, call: Call, path: str) -> Answer:
+        self._file(call, path, writes=True).unlink()
         return Response(status=204)
 
-    def _list_directory(self, _call: Call, path: str) -> Answer:
+    def _list_directory(self, call: Call, path: str) -> Answer:
         contents = []
-        for entry in sorted(self._directory(path).iterdir()):
+        for entry in sorted(self._directory(call, path).iterdir()):
             told = {"name": entry.name, "path": f"/{path.strip('/')}/{entry.name}", "is_directory": entry.is_dir()}
             told["last_modified"] = int(entry.stat().st_mtime * 1000)
             if entry.is_file():
@@ -116,19 +120,19 @@ class FilesApi:
             contents.append(told)
         return {"contents": contents}
 
-    def _directory_metadata(self, _call: Call, path: str) -> Answer:
-        self._directory(path)
+    def _directory_metadata(self, call: Call, path: str) -> Answer:
+        self._directory(call, path)
         return Response(status=200)
 
-    def _create_directory(self, _call: Call, path: str) -> Answer:
-        place = self._place(path)
+    def _create_directory(self, call: Call, path: str) -> Answer:
+        place = self._place(call, path, writes=True)
         if place.is_file():
             raise already_exists(f"The given path points to an existing file: /{path}", status=409)
         place.mkdir(parents=True, exist_ok=True)
         return Response(status=204)
 
-    def _delete_directory(self, _call: Call, path: str) -> Answer:
-        place = self._directory(path)
+    def _delete_directory(self, call: Call, path: str) -> Answer:
+        place = self._directory(call, path, writes=True)
         if any(place.iterdir()):
             raise Refusal(400, "DIRECTORY_NOT_EMPTY", f"The directory is not empty: /{path}")
         shutil.rmtree(place)

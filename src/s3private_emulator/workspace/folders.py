@@ -12,11 +12,24 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 FOLDERS_VARIABLE = "S3PRIVATE_EMULATOR_FOLDERS"
+HIDDEN_VARIABLE, READ_ONLY_VARIABLE = "S3PRIVATE_EMULATOR_HIDDEN", "S3PRIVATE_EMULATOR_READ_ONLY"
 ENTER = Path(__file__).parent / "runtime" / "enter.sh"
+
+
+@dataclass(frozen=True)
+class Denied:
+    """Places below /Volumes and /Workspace that a task's identity has no right to: `hidden` to read, `read_only` to
+    write."""
+
+    hidden: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+
+
+EVERYTHING_ALLOWED = Denied()
 
 
 @dataclass(frozen=True)
@@ -36,20 +49,26 @@ class Folders:
                     return place
         raise LookupError(path)
 
-    def command(self, root: Path) -> list[str]:
+    def command(self, root: Path, denied: Denied = EVERYTHING_ALLOWED) -> list[str]:
         """Goes before a command, to run it with the folders in place. `root`: an empty directory of its own."""
         if not self.private_root:
             return []
-        return ["unshare", "-U", "-r", "-m", "sh", str(ENTER), str(root), str(self.volumes), str(self.tree)]
+        places = [str(root), str(self.volumes), str(self.tree), *("\n".join(p) for p in astuple(denied))]
+        return ["unshare", "-U", "-r", "-m", "sh", str(ENTER), *places]
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, denied: Denied = EVERYTHING_ALLOWED) -> dict[str, str]:
         """What its environment must say besides."""
         if self.private_root:
             return {}
         folders = {"/Volumes": self.volumes, "/Workspace": self.tree}
         turned = os.pathsep.join(f"{name}={folder.resolve()}" for name, folder in folders.items())
         # Imports go past the turned functions, and would write beside what they import.
-        return {FOLDERS_VARIABLE: turned, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {
+            FOLDERS_VARIABLE: turned,
+            HIDDEN_VARIABLE: os.pathsep.join(denied.hidden),
+            READ_ONLY_VARIABLE: os.pathsep.join(denied.read_only),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
 
 
 @functools.cache

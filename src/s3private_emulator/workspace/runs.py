@@ -15,10 +15,11 @@ from s3private_emulator.workspace import states
 from s3private_emulator.workspace.attempt import LOG, RESULT, Compute
 from s3private_emulator.workspace.identity import Tokens
 from s3private_emulator.workspace.jobs import Jobs, run_as
+from s3private_emulator.workspace.permissions import Permissions
 from s3private_emulator.workspace.refusals import Refusal, invalid
 from s3private_emulator.workspace.routing import Answer, Call, Router, need
+from s3private_emulator.workspace.sight import Sight
 from s3private_emulator.workspace.store import Record, Store, Table
-from s3private_emulator.workspace.tree import Tree
 from s3private_emulator.workspace.walk import Walk
 
 V = ("2.1", "2.2")
@@ -31,11 +32,14 @@ STOP_SECONDS = 10.0
 
 
 class Runs:
-    def __init__(self, store: Store, jobs: Jobs, tokens: Tokens, tree: Tree, compute: Compute) -> None:
+    def __init__(
+        self, store: Store, jobs: Jobs, permissions: Permissions, tokens: Tokens, sight: Sight, compute: Compute
+    ) -> None:
         self._store = store
         self._jobs = jobs
+        self._permissions = permissions
         self._tokens = tokens
-        self._tree = tree
+        self._sight = sight
         self._compute = compute
         self._walks: dict[int, Walk] = {}
         self._end_interrupted()
@@ -73,7 +77,7 @@ class Runs:
 
     def _run_now(self, call: Call) -> Answer:
         body = call.body
-        job = self._jobs.known(need(body, "job_id"))
+        job = self._jobs.permitted(call, need(body, "job_id"), "CAN_MANAGE_RUN")
         token = body.get("idempotency_token")
         if token:
             for run in self._table().values():
@@ -144,7 +148,12 @@ class Runs:
 
     def _begin(self, run: Record) -> None:
         walk = Walk(
-            run, store=self._store, tokens=self._tokens, tree=self._tree, compute=self._compute, over=self._next_queued
+            run,
+            store=self._store,
+            tokens=self._tokens,
+            sight=self._sight,
+            compute=self._compute,
+            over=self._next_queued,
         )
         self._walks[run["run_id"]] = walk
         walk.start()
@@ -172,14 +181,22 @@ class Runs:
         # https://docs.databricks.com/api/workspace/jobs/getrun
         raise Refusal(400, "INVALID_PARAMETER_VALUE", f"Run {run_id} does not exist.")
 
+    def _permitted(self, call: Call, run_id: object, level: str) -> tuple[Record, Record | None]:
+        """As `_known`, for a principal that has this level on the run's job. Raises Refusal."""
+        run, task = self._known(run_id)
+        self._permissions.need_on_job(call.principal, run["job_id"], level)
+        return run, task
+
     def _get(self, call: Call) -> Answer:
-        run, task = self._known(call.need("run_id"))
+        run, task = self._permitted(call, call.need("run_id"), "CAN_VIEW")
         return _told(run) if task is None else {**_told(run), **_told(task), "tasks": [_told(task)]}
 
     def _list(self, call: Call) -> Answer:
-        """Newest first; without tasks unless asked to expand them."""
+        """Newest first, of jobs that may be viewed; without tasks unless asked to expand them."""
         found = []
         for run in reversed(list(self._table().values())):
+            if not self._permissions.has_on_job(call.principal, run["job_id"], "CAN_VIEW"):
+                continue
             over = states.is_over(run)
             if call.args.get("job_id", str(run["job_id"])) != str(run["job_id"]):
                 continue
@@ -192,7 +209,7 @@ class Runs:
         return {"runs": found, "has_more": False}
 
     def _get_output(self, call: Call) -> Answer:
-        run, task = self._known(call.need("run_id"))
+        run, task = self._permitted(call, call.need("run_id"), "CAN_VIEW")
         if task is None:
             if len(run["tasks"]) != 1:
                 raise invalid(
@@ -219,12 +236,12 @@ class Runs:
 
     def _cancel(self, call: Call) -> Answer:
         """Asked for, not waited for: look until it is over."""
-        run, _ = self._known(need(call.body, "run_id"))
+        run, _ = self._permitted(call, need(call.body, "run_id"), "CAN_MANAGE_RUN")
         self._stop(run)
         return {}
 
     def _cancel_all(self, call: Call) -> Answer:
-        job_id = self._jobs.known(need(call.body, "job_id"))["job_id"]
+        job_id = self._jobs.permitted(call, need(call.body, "job_id"), "CAN_MANAGE_RUN")["job_id"]
         for run in self._table().values():
             if run["job_id"] == job_id:
                 self._stop(run)
@@ -238,7 +255,7 @@ class Runs:
             run |= {**states.ended(states.CANCELED, "Run cancelled."), "end_time": int(time.time() * 1000)}
 
     def _delete(self, call: Call) -> Answer:
-        run, task = self._known(need(call.body, "run_id"))
+        run, task = self._permitted(call, need(call.body, "run_id"), "IS_OWNER")
         if task is not None or not states.is_over(run):
             raise invalid(f"Run {call.body['run_id']} is active, or a task of one: it cannot be deleted.")
         del self._table()[str(run["run_id"])]

@@ -49,7 +49,7 @@ class Secrets:
         """The scope, for a principal that has one of these permissions on it; workspace admins have all.
         https://docs.databricks.com/aws/en/security/auth/access-control/#secret-acls"""
         scope = self._scope(name)
-        held = {scope["acls"].get(call.principal.name), scope["acls"].get("users")}
+        held = {scope["acls"].get(name) for name in call.principal.names}
         if not call.principal.is_admin and not held & set(levels):
             raise permission_denied(f"User {call.principal.name} does not have {levels[0]} permission on scope {name}")
         return scope
@@ -124,13 +124,13 @@ class Secrets:
 
     def _get_acl(self, call: Call) -> Answer:
         principal = call.need("principal")
-        acls = self._scope(call.need("scope"))["acls"]
+        acls = self._permitted(call, call.need("scope"), "MANAGE")["acls"]
         if principal not in acls:
             raise missing(f"Failed to get secret ACL for principal {principal} for scope {call.need('scope')}.")
         return {"principal": principal, "permission": acls[principal]}
 
     def _list_acls(self, call: Call) -> Answer:
-        acls = self._scope(call.need("scope"))["acls"]
+        acls = self._permitted(call, call.need("scope"), "MANAGE")["acls"]
         return {"items": [{"principal": name, "permission": acls[name]} for name in sorted(acls)]}
 
     def _delete_acl(self, call: Call) -> Answer:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import base64
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from flask import Response
 
+from s3private_emulator.workspace.identity import Principal
+from s3private_emulator.workspace.permissions import Permissions
 from s3private_emulator.workspace.refusals import Refusal, already_exists, invalid, missing
 from s3private_emulator.workspace.routing import Answer, Call, Router, need
 from s3private_emulator.workspace.store import Record, Store
@@ -25,8 +28,9 @@ SEEDED = ("/Users", "/Shared")
 class Tree:
     """`root`: the folder that tasks see as /Workspace."""
 
-    def __init__(self, store: Store, root: Path, homes: tuple[str, ...]) -> None:
+    def __init__(self, store: Store, root: Path, homes: Iterable[str], permissions: Permissions) -> None:
         self._store = store
+        self._permissions = permissions
         self.root = root
         for folder in (*SEEDED, *(f"/Users/{name}" for name in homes)):
             self._make(folder)
@@ -41,15 +45,23 @@ class Tree:
         router.add("POST", "workspace-files/import-file/<path:path>", self._import_file)
         router.add("GET", "workspace-files/<path:path>", self._export_file)
 
-    def file(self, path: str) -> Path:
-        """Where a file or notebook lies. Raises Refusal where there is none."""
-        return self._on_disk(self._known(path)["key"])
-
-    def seen_by_tasks(self, path: str) -> str | None:
-        """The path at which a task sees a file or notebook; None where there is none."""
+    def seen(self, path: str, principal: Principal) -> str | None:
+        """The path under /Workspace of a file or notebook that `principal` may view; None where there is none."""
         key = _key(path)
         found = self._objects().get(key)
-        return None if found is None or found["object_type"] == "DIRECTORY" else PREFIX + key
+        if found is None or found["object_type"] == "DIRECTORY":
+            return None
+        return PREFIX + key if self._permissions.has_on_path(principal, key, "CAN_READ") else None
+
+    def hidden(self, principal: Principal) -> list[str]:
+        """The paths under /Workspace that `principal` sees nothing of: the topmost ones."""
+        if principal.is_admin:
+            return []
+        seen: set[str] = set()
+        for key in self._objects():
+            if self._permissions.has_on_path(principal, key, "CAN_READ"):
+                seen.update((key, *map(str, PurePosixPath(key).parents)))
+        return [PREFIX + key for key in self._objects() if key not in seen and str(PurePosixPath(key).parent) in seen]
 
     def _objects(self) -> dict[str, Record]:
         return self._store.table("objects")
@@ -59,6 +71,15 @@ class Tree:
         if found is None:
             raise missing(f"Path ({path}) doesn't exist.")
         return found
+
+    def _viewed(self, call: Call, path: str) -> Record:
+        """The object, for a principal that may view it. Raises Refusal."""
+        found = self._known(path)
+        self._permissions.need_on_path(call.principal, found["key"], "CAN_READ")
+        return found
+
+    def _content(self, call: Call, path: str) -> bytes:
+        return self._on_disk(self._viewed(call, path)["key"]).read_bytes()
 
     def _on_disk(self, key: str) -> Path:
         return self.root / key.removeprefix("/")
@@ -96,24 +117,29 @@ class Tree:
 
     def _get_status(self, call: Call) -> Answer:
         path = call.need("path")
-        return self._told(self._known(path), path)
+        return self._told(self._viewed(call, path), path)
 
     def _list(self, call: Call) -> Answer:
         path = call.need("path")
         key = _key(path)
         if key != "/":
-            self._known(path)
+            self._viewed(call, path)
         inside = [o for o in self._objects().values() if str(PurePosixPath(o["key"]).parent) == key and o["key"] != "/"]
-        return {"objects": [self._told(found, path) for found in sorted(inside, key=lambda o: str(o["key"]))]}
+        seen = [o for o in inside if self._permissions.has_on_path(call.principal, o["key"], "CAN_READ")]
+        return {"objects": [self._told(found, path) for found in sorted(seen, key=lambda o: str(o["key"]))]}
 
     def _mkdirs(self, call: Call) -> Answer:
-        self._make(_key(str(need(call.body, "path"))))
+        key = _key(str(need(call.body, "path")))
+        # What is there already is made by nobody.
+        self._permissions.need_on_path(call.principal, key, "CAN_READ" if key in self._objects() else "CAN_MANAGE")
+        self._make(key)
         return {}
 
     def _delete(self, call: Call) -> Answer:
         path = str(need(call.body, "path"))
         key = _key(path)
         self._known(path)
+        self._permissions.need_on_path(call.principal, key, "CAN_MANAGE")
         below = [other for other in self._objects() if other.startswith(f"{key}/")]
         if below and not call.body.get("recursive"):
             # https://docs.databricks.com/api/workspace/workspace/delete
@@ -128,13 +154,13 @@ class Tree:
         return {}
 
     def _export(self, call: Call) -> Answer:
-        content = self.file(call.need("path")).read_bytes()
+        content = self._content(call, call.need("path"))
         if call.is_true("direct_download"):
             return Response(content, content_type="application/octet-stream")
         return {"content": base64.b64encode(content).decode(), "file_type": "py"}
 
-    def _export_file(self, _call: Call, path: str) -> Answer:
-        return Response(self.file(f"/{path}").read_bytes(), content_type="application/octet-stream")
+    def _export_file(self, call: Call, path: str) -> Answer:
+        return Response(self._content(call, f"/{path}"), content_type="application/octet-stream")
 
     def _import(self, call: Call) -> Answer:
         body = call.body
@@ -142,24 +168,26 @@ class Tree:
         overwrite = bool(body.get("overwrite"))
         path = str(need(body, "path"))
         if body.get("format", "SOURCE") == "SOURCE":
-            self._put(_key(path), content, overwrite=overwrite, language=str(body.get("language", "PYTHON")))
+            language = str(body.get("language", "PYTHON"))
+            self._put(call, _key(path), content, overwrite=overwrite, language=language)
         else:
-            self._put_file(_key(path), content, overwrite=overwrite)
+            self._put_file(call, _key(path), content, overwrite=overwrite)
         return {}
 
     def _import_file(self, call: Call, path: str) -> Answer:
-        self._put_file(_key(f"/{path}"), call.bytes, overwrite=call.is_true("overwrite"))
+        self._put_file(call, _key(f"/{path}"), call.bytes, overwrite=call.is_true("overwrite"))
         return {}
 
-    def _put_file(self, key: str, content: bytes, *, overwrite: bool) -> None:
+    def _put_file(self, call: Call, key: str, content: bytes, *, overwrite: bool) -> None:
         """A `.py` file with the notebook's first line becomes a notebook, without its extension.
         https://docs.databricks.com/aws/en/notebooks/notebook-format"""
         if key.endswith(".py") and content.startswith(NOTEBOOK_HEADER):
-            self._put(key.removesuffix(".py"), content, overwrite=overwrite, language="PYTHON")
+            self._put(call, key.removesuffix(".py"), content, overwrite=overwrite, language="PYTHON")
         else:
-            self._put(key, content, overwrite=overwrite, language=None)
+            self._put(call, key, content, overwrite=overwrite, language=None)
 
-    def _put(self, key: str, content: bytes, *, overwrite: bool, language: str | None) -> None:
+    def _put(self, call: Call, key: str, content: bytes, *, overwrite: bool, language: str | None) -> None:
+        self._permissions.need_on_path(call.principal, key, "CAN_EDIT" if key in self._objects() else "CAN_MANAGE")
         parent = str(PurePosixPath(key).parent)
         if parent != "/" and parent not in self._objects():
             raise missing(f"The parent folder ({parent}) does not exist.")

@@ -6,16 +6,18 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from s3private_emulator.workspace import states
 from s3private_emulator.workspace.attempt import Attempt, Compute, Outcome
+from s3private_emulator.workspace.folders import Denied
 from s3private_emulator.workspace.identity import Tokens
 from s3private_emulator.workspace.job_settings import kind_of
 from s3private_emulator.workspace.order import GOOD, instead_of_running, run_result
 from s3private_emulator.workspace.references import Unresolved, resolved
+from s3private_emulator.workspace.sight import Sight
 from s3private_emulator.workspace.store import Record, Store
-from s3private_emulator.workspace.tree import Tree
 from s3private_emulator.workspace.work import job_values, work_of
 
 AUTO_OPTIMIZATION_RETRIES = 1
@@ -32,17 +34,18 @@ class Walk:
         *,
         store: Store,
         tokens: Tokens,
-        tree: Tree,
+        sight: Sight,
         compute: Compute,
         over: Callable[[Record], None],
     ) -> None:
         self._run = run
         self._store = store
         self._tokens = tokens
-        self._tree = tree
+        self._sight = sight
         self._compute = compute
         self._settings: Record = run["job_settings"]
         self._token = tokens.issue(run["run_as_user_name"], run["run_id"])
+        self._principal = tokens.bearer(f"Bearer {self._token}")
         self._done = {task["task_key"]: threading.Event() for task in run["tasks"]}
         self._values: dict[str, dict[str, Any]] = {}
         self._canceled = threading.Event()
@@ -183,6 +186,8 @@ class Walk:
                 work,
                 version=spec.get("environment_version", spec.get("client")),
                 dependencies=spec.get("dependencies") or [],
+                read=self._read,
+                denied=self._denied(),
                 timeout_seconds=int(task.get("timeout_seconds") or 0),
             )
         finally:
@@ -209,15 +214,29 @@ class Walk:
                 return dict(environment.get("spec") or {})
         return {}
 
+    def _read(self, path: str) -> Path:
+        """A file that the environment needs. Raises LookupError where the run's identity sees none."""
+        with self._store.lock:
+            if not self._sight.reads(self._principal, path):
+                raise LookupError(path)
+        return self._compute.folders.on_disk(path)
+
+    def _denied(self) -> Denied:
+        with self._store.lock:
+            return self._sight.denied(self._principal)
+
     def _locate(self, work: dict[str, Any]) -> str | None:
         """Put the path at which the task finds its file; the reason where there is none."""
         if "file" not in work:
             return None
         wanted = work["file"]
         with self._store.lock:
-            place = self._tree.seen_by_tasks(wanted)
+            place = self._sight.place(self._principal, wanted)
         if place is None:
-            return f'Unable to access the notebook or file "{wanted}": it does not exist in the workspace.'
+            return (
+                f'Unable to access the notebook or file "{wanted}": it does not exist in the workspace, or the '
+                f"identity used to run this job, {self._principal.name}, lacks the permission to view it."
+            )
         work["file"] = place
         return None
 

@@ -15,13 +15,15 @@ from s3private_emulator.workspace.credentials import Credentials, Vend
 from s3private_emulator.workspace.environments import Environments
 from s3private_emulator.workspace.files_api import FilesApi
 from s3private_emulator.workspace.folders import Folders, namespaces_allowed
-from s3private_emulator.workspace.identity import OPERATOR, ServicePrincipals, Tokens
+from s3private_emulator.workspace.identity import Directory, ServicePrincipals, Tokens
 from s3private_emulator.workspace.jobs import Jobs
 from s3private_emulator.workspace.one_host import OneHost
 from s3private_emulator.workspace.permissions import Permissions
+from s3private_emulator.workspace.privileges import Privileges
 from s3private_emulator.workspace.routing import Router
 from s3private_emulator.workspace.runs import Runs
 from s3private_emulator.workspace.secrets import Secrets
+from s3private_emulator.workspace.sight import Sight
 from s3private_emulator.workspace.store import Store
 from s3private_emulator.workspace.tree import Tree
 from s3private_emulator.workspace.who import add_who_routes
@@ -44,7 +46,7 @@ class Workspace:
         *,
         region: str,
         account_id: str,
-        client_id: str,
+        directory: Directory,
         folder: Path,
         environments: Environments,
         private_roots: bool | None,
@@ -60,10 +62,12 @@ class Workspace:
         self._folders = folders = Folders(folder / "volumes", folder / "tree", private)
         store = Store(folder / "workspace.json")
         self.host = host_of(seed)
-        self.tokens = Tokens(service_principals)
-        self.catalog = Catalog(store, folders.volumes, METASTORE_ID, seed.region or region)
-        self.tree = Tree(store, folders.tree, homes=(OPERATOR, client_id))
-        self.credentials = Credentials(store, vend)
+        self.tokens = Tokens(directory, service_principals)
+        permissions, privileges = Permissions(store, directory), Privileges(store, directory)
+        self.catalog = Catalog(store, folders.volumes, METASTORE_ID, seed.region or region, privileges)
+        homes = sorted(directory.users | directory.service_principals)
+        self.tree = Tree(store, folders.tree, homes, permissions)
+        self.credentials = Credentials(store, vend, privileges)
         compute = Compute(
             workspace_id=seed.id,
             host=f"https://{self.host}",
@@ -72,14 +76,13 @@ class Workspace:
             folders=folders,
             runs=folder / "runs",
         )
-        permissions = Permissions(store)
         jobs = Jobs(store, permissions)
-        self._runs = Runs(store, jobs, self.tokens, self.tree, compute)
+        self._runs = Runs(store, jobs, permissions, self.tokens, Sight(self.tree, self.catalog, privileges), compute)
         parts = (self.catalog, self.tree, self.credentials, permissions, jobs, self._runs, Secrets(store))
 
         def add(router: Router) -> None:
             add_who_routes(router, seed.id)
-            for part in (*parts, FilesApi(self.catalog)):
+            for part in (*parts, FilesApi(self.catalog, privileges)):
                 part.add_routes(router)
 
         app = build_app(

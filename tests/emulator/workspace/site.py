@@ -20,7 +20,7 @@ from s3private_emulator.workspace.environments import GivenEnvironment
 from s3private_emulator.workspace.identity import OPERATOR, TOKEN
 
 HOME = f"/Workspace/Users/{OPERATOR}"
-WHEEL = f"{HOME}/tiny-0.1-py3-none-any.whl"
+WHEEL = "/Workspace/Shared/tiny-0.1-py3-none-any.whl"
 SERVERLESS: list[dict[str, Any]] = [
     {"environment_key": "e", "spec": {"environment_version": "4", "dependencies": [WHEEL]}}
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -92,13 +93,13 @@ def test_a_schema_with_a_volume_goes_only_by_force_and_its_files_with_it(here: S
 
 def test_grants_are_added_and_taken_away(here: Site) -> None:
     path = f"{UC}/permissions/volume/main.default.files"
-    changes = [{"principal": "users", "add": ["READ_VOLUME", "WRITE_VOLUME"]}]
+    changes = [{"principal": "account users", "add": ["READ_VOLUME", "WRITE_VOLUME"]}]
     here.call("PATCH", path, {"changes": changes})
-    told = here.call("PATCH", path, {"changes": [{"principal": "users", "remove": ["WRITE_VOLUME"]}]})
-    assert told == {"privilege_assignments": [{"principal": "users", "privileges": ["READ_VOLUME"]}]}
-    both = [{"principal": "users", "add": ["READ_VOLUME"], "remove": ["READ_VOLUME"]}]
+    told = here.call("PATCH", path, {"changes": [{"principal": "account users", "remove": ["WRITE_VOLUME"]}]})
+    assert told == {"privilege_assignments": [{"principal": "account users", "privileges": ["READ_VOLUME"]}]}
+    both = [{"principal": "account users", "add": ["READ_VOLUME"], "remove": ["READ_VOLUME"]}]
     assert "Duplicate privileges" in str(refused(here, "PATCH", path, {"changes": both}))
-    here.call("PATCH", path, {"changes": [{"principal": "users", "remove": ["ALL_PRIVILEGES"]}]})
+    here.call("PATCH", path, {"changes": [{"principal": "account users", "remove": ["ALL_PRIVILEGES"]}]})
     assert here.call("GET", path) == {"privilege_assignments": []}
 
 
@@ -141,9 +142,12 @@ def test_a_credential_that_is_not_there_vends_nothing(here: Site) -> None:
 
 def test_a_credential_for_others_is_denied(here: Site) -> None:
     workspace = here.emulator.workspaces[here.workspace_id]
-    workspace.credentials.seed("theirs", here.emulator.world.role_arn, users=("somebody@example.com",))
-    error = refused(here, "POST", f"{UC}/temporary-service-credentials", {"credential_name": "theirs"})
-    assert isinstance(error, PermissionDenied)
+    workspace.credentials.seed("theirs", here.emulator.world.role_arn, users=("visitor@example.com",))
+    for person in here.emulator.world.people:
+        api, name = here.client_with(person.token).api_client, {"credential_name": "theirs"}
+        denied = person.name != "visitor@example.com"
+        with pytest.raises(PermissionDenied, match="ACCESS on Credential 'theirs'") if denied else nullcontext():
+            api.do("POST", f"{UC}/temporary-service-credentials", body=name)
 
 
 def test_a_service_principal_signs_in_to_the_workspace_and_to_the_account_at_one_address(here: Site) -> None:
