@@ -10,6 +10,7 @@ import pytest
 from emulated.ground import Ground
 from s3private.cli import main
 from s3private.route import Route
+from s3private_emulator.world import World
 
 WORKSPACE = 1001001001001001
 _AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -200,19 +201,32 @@ def test_each_side_takes_down_its_own_in_any_order_and_both_can_build_again(
     build(owners)
 
 
+def told(**other: object) -> str:
+    whole = {
+        "schema_version": 2,
+        "path": "demo",
+        "region": "ap-northeast-1",
+        "owner": "",
+        "aws_account_id": "222222222222",
+        "databricks_account_id": World().databricks_account,
+        "aws": None,
+        "databricks": None,
+    }
+    return json.dumps(whole | other)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("{", "not JSON"),
         ("{}", "not a handover of this version"),
         (
-            '{"schema_version": 1, "path": "other", "region": "ap-northeast-1", "aws": null, "databricks": null}',
-            "is for the path other",
+            '{"schema_version": 1, "path": "demo", "region": "ap-northeast-1", "aws": null, "databricks": null}',
+            "not a handover of this version",
         ),
-        (
-            '{"schema_version": 1, "path": "demo", "region": "ap-northeast-1", "aws": {"a": 1}, "databricks": null}',
-            "aws: must have endpoint_dns_name",
-        ),
+        (told(path="other"), "is for path 'other', not for path 'demo'"),
+        (told(path=["demo"]), "not a handover of this version"),
+        (told(aws={"a": 1}), "aws: must have check"),
     ],
 )
 def test_a_wrong_handover_is_one_line_exit_2_and_no_call(
@@ -225,6 +239,35 @@ def test_a_wrong_handover_is_one_line_exit_2_and_no_call(
         assert str(owners.handover) in line
         assert says in line
     assert owners.ground.emulator.log.since() == []
+
+
+@pytest.mark.parametrize("what", ["another owner's file", "two real files with fields exchanged"])
+def test_what_is_another_paths_by_the_handover_is_refused_before_any_call(
+    owners: Owners, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    """Whoever destroys, or renames the rule of, a path that is not theirs does it by the file they hold."""
+    owners.run("provision", "aws")
+    owners.run("provision", "databricks", "--timeout", "0.1s")
+    document = json.loads(owners.handover.read_text(encoding="utf-8"))
+    if what.startswith("another"):
+        says = "is for owner '', not for owner 'dev'"
+        text = owners.ground.file.read_text(encoding="utf-8").replace('name = "demo"', 'name = "demo"\nowner = "dev"')
+        owners.ground.file.write_text(text, encoding="utf-8")
+    else:
+        says = "aws.check: "
+        other = "vpce-0123456789abcdef0"
+        document["aws"] |= {
+            "endpoint_id": other,
+            "endpoint_dns_name": f"*.{other}-a1b2c3.s3.ap-northeast-1.vpce.amazonaws.com",
+        }
+        owners.handover.write_text(json.dumps(document), encoding="utf-8")
+    capsys.readouterr()
+    mark = owners.ground.emulator.log.mark()
+    for side in ("aws", "databricks"):
+        for words in (["plan"], ["provision"], ["destroy", "--confirm", "demo"]):
+            assert owners.run(words[0], side, *words[1:]) == 2
+            assert says in capsys.readouterr().err.splitlines()[-1]
+    assert owners.ground.emulator.log.since(mark) == []
 
 
 def test_a_side_without_its_file_and_targets_on_the_wrong_side_are_refused(

@@ -5,6 +5,7 @@ A wrong key is refused by name rather than ignored: a misspelt `external_id` mus
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -64,8 +65,17 @@ class PathConfig:
 
     @property
     def resource_name(self) -> str:
-        """The name of everything on the path that carries one; fits NLBs (32 characters) and NCCs (30)."""
+        """The name of what carries one on the AWS side, beside its tags; fits NLBs (32 characters)."""
         return f"s3private-{self.name}"
+
+    @property
+    def ncc_name(self) -> str:
+        """An NCC has neither tags nor a description, so its name is its owner mark: of another account's path, or of
+        another owner's, it ends otherwise. Fits `^[0-9a-zA-Z-_]{3,30}$`.
+        https://docs.databricks.com/api/account/networkconnectivity/createnetworkconnectivityconfiguration"""
+        whose = "\n".join((self.name, self.region, self.aws_account_id, self.owner or ""))
+        mark = hashlib.sha256(whose.encode()).hexdigest()[:8]
+        return f"{self.resource_name[:21].rstrip('-')}-{mark}"
 
     @property
     def partition(self) -> str:

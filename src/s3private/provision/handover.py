@@ -5,18 +5,19 @@ Each side writes its own part and keeps the other's. It holds names and ids, and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from s3private.errors import ConfigError
 from s3private.provision.config import PathConfig
 from s3private.provision.names import is_regional_name
 from s3private.whole_file import write_whole
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,22 @@ class AwsPart:
     endpoint_id: str
     endpoint_dns_name: str
     """The regional name of the S3 interface endpoint, with `*` as its first label."""
+    check: str
+    """A digest of the rest and of whose it is: fields of two files, each right in itself, do not fit together."""
+
+    @classmethod
+    def of(
+        cls, config: PathConfig, *, service_name: str, service_id: str, endpoint_id: str, endpoint_dns_name: str
+    ) -> AwsPart:
+        """service_name, service_id: of the endpoint service. endpoint_id, endpoint_dns_name: of the S3 endpoint."""
+        told = (*map(str, _whose(config).values()), service_name, service_id, endpoint_id, endpoint_dns_name)
+        return cls(
+            service_name=service_name,
+            service_id=service_id,
+            endpoint_id=endpoint_id,
+            endpoint_dns_name=endpoint_dns_name,
+            check=hashlib.sha256("\n".join(told).encode()).hexdigest()[:16],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,36 +63,77 @@ class DatabricksPart:
 Part = TypeVar("Part", AwsPart, DatabricksPart)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Handover:
+class _Whose(TypedDict):
+    """Which path it is of, and whose: held against who acts, before anything is asked for."""
+
     path: str
     region: str
+    owner: str
+    aws_account_id: str
+    databricks_account_id: str
+
+
+def _whose(config: PathConfig) -> _Whose:
+    return {
+        "path": config.name,
+        "region": config.region,
+        "owner": config.owner or "",
+        "aws_account_id": config.aws_account_id,
+        "databricks_account_id": config.databricks_account_id,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handover:
+    """owner: `path.owner`, or empty where the path file does not say."""
+
+    path: str
+    region: str
+    owner: str
+    aws_account_id: str
+    databricks_account_id: str
     aws: AwsPart | None = None
     databricks: DatabricksPart | None = None
 
     @classmethod
     def load(cls, file: Path, config: PathConfig) -> Handover:
-        """An empty one where there is no file. Raises ConfigError: unreadable, or another path's."""
+        """An empty one where there is no file. Raises ConfigError: unreadable, another path's or another owner's."""
+        whose = _whose(config)
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return cls(path=config.name, region=config.region)
+            return cls(**whose)
         except OSError as error:
             raise ConfigError(f"--handover {file}: cannot be read: {error.strerror or error}") from error
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"--handover {file}: not JSON: {error}") from error
         known = {"schema_version", *(f.name for f in fields(cls))}
-        if not isinstance(document, dict) or set(document) != known or document["schema_version"] != SCHEMA_VERSION:
-            raise ConfigError(f"--handover {file}: not a handover of this version of s3private")
-        path, region = document["path"], document["region"]
-        if (path, region) != (config.name, config.region):
+        if (
+            not isinstance(document, dict)
+            or set(document) != known
+            or document["schema_version"] != SCHEMA_VERSION
+            or not all(isinstance(document[name], str) and len(document[name]) <= 128 for name in whose)
+        ):
             raise ConfigError(
-                f"--handover {file}: is for the path {path} in {region}, not for {config.name} in {config.region}"
+                f"--handover {file}: not a handover of this version of s3private: move it away, and let the AWS side "
+                "run provision first"
+            )
+        if other := {name: value for name, value in whose.items() if document[name] != value}:
+            theirs = ", ".join(f"{name} {document[name]!r}" for name in other)
+            ours = ", ".join(f"{name} {value!r}" for name, value in other.items())
+            raise ConfigError(
+                f"--handover {file}: is for {theirs}, not for {ours}: give each path a file of its own, or run it as "
+                "its owner (path.owner in the path file, or --owner)"
+            )
+        aws = _part(AwsPart, document["aws"], config.region, f"--handover {file}: aws")
+        if aws is not None and aws != AwsPart.of(config, **{k: v for k, v in asdict(aws).items() if k != "check"}):
+            raise ConfigError(
+                f"--handover {file}: aws.check: {aws.check} is not that of what the file tells: it was changed, or put "
+                "together from two files: ask the AWS side for a new file"
             )
         return cls(
-            path=config.name,
-            region=config.region,
-            aws=_part(AwsPart, document["aws"], config.region, f"--handover {file}: aws"),
+            **whose,
+            aws=aws,
             databricks=_part(DatabricksPart, document["databricks"], config.region, f"--handover {file}: databricks"),
         )
 
@@ -100,6 +158,7 @@ _SHAPES = {
     "vpc_endpoint_id": _ENDPOINT,
     "ncc_id": _UUID,
     "rule_id": _UUID,
+    "check": "[0-9a-f]{16}",
 }
 """What each field is, by full match."""
 

@@ -43,7 +43,8 @@ class WrittenHandover(Step[HandoverFile]):
     def wanted(self, found: Found) -> AwsPart | DatabricksPart:
         if self.owner == "aws":
             service, endpoint = found[EndpointService], found[InterfaceEndpoint]
-            return AwsPart(
+            return AwsPart.of(
+                self.config,
                 service_name=service.name,
                 service_id=service.id,
                 endpoint_id=endpoint.id,

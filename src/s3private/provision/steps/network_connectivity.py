@@ -1,7 +1,8 @@
 """The NCC and its private endpoint rule, on the Databricks account's side.
 
 A workspace has exactly one NCC, and binding another silently replaces it: where a workspace has one, that one is used.
-Neither object has a client token, so each create sends one request; a lost reply is answered by finding. Two runs at
+An NCC is this path's by its name, which holds the owner mark; a rule by the service that it leads to. Neither object
+has a client token, so each create sends one request; a lost reply is answered by finding. Two runs at
 once may still make two: each then finds both, keeps the same one, and deletes the other while nothing hangs on it.
 https://docs.databricks.com/aws/en/security/network/serverless-network-security/manage-private-endpoint-rules
 """
@@ -103,7 +104,7 @@ class NetworkConnectivityConfig(Resource):
 
 
 class OneNcc(AccountStep[NetworkConnectivityConfig]):
-    """The given one, else the one the workspaces have, else the one of the path's name."""
+    """The given one, else the one the workspaces have, else the one of the path's own name."""
 
     kind = NetworkConnectivityConfig
     title = "network connectivity config"
@@ -137,7 +138,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         for ncc in every:
             if service is not None and any(rule.endpoint_service == service.name for rule in _rules(ncc)):
                 return self._read(ncc, ())
-        named = [n for n in every if n.name == self.config.resource_name and n.region == self.config.region]
+        named = [n for n in every if n.name == self.config.ncc_name and n.region == self.config.region]
         if named:
             return self._read(named[0], tuple(str(n.network_connectivity_config_id) for n in named[1:]))
         return self.find(found)
@@ -148,7 +149,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
             id=seen.network_connectivity_config_id or "",
             detail=name,
             name=name,
-            ours=not self.config.ncc_id and name == self.config.resource_name,
+            ours=not self.config.ncc_id and name == self.config.ncc_name,
             doubles=doubles,
         )
 
@@ -165,12 +166,12 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         """
         every = list(self.account.network_connectivity.list_network_connectivity_configurations())
         named = sorted(
-            (n for n in every if n.name == self.config.resource_name and n.region == self.config.region),
+            (n for n in every if n.name == self.config.ncc_name and n.region == self.config.region),
             key=lambda ncc: (not _rules(ncc), ncc.creation_time or 0, ncc.network_connectivity_config_id or ""),
         )
         if bound:
             kept = next((n for n in every if n.network_connectivity_config_id == bound), None) or self._get(bound)
-            if kept.name != self.config.resource_name:
+            if kept.name != self.config.ncc_name:
                 return kept, ()
         elif named:
             kept = named[0]
@@ -180,7 +181,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         at_once = [n for n in others if abs((n.creation_time or 0) - (kept.creation_time or 0)) <= _AT_ONCE_MS]
         if in_use := [str(n.network_connectivity_config_id) for n in others if _rules(n)]:
             raise Conflict(
-                f"several NCCs are named {self.config.resource_name} and have rules: "
+                f"several NCCs are named {self.config.ncc_name} and have rules: "
                 f"{kept.network_connectivity_config_id}, {', '.join(in_use)}; name one in databricks.ncc_id"
             )
         return kept, tuple(str(n.network_connectivity_config_id) for n in at_once)
@@ -188,7 +189,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
     def create(self, found: Found) -> None:
         if self.config.ncc_id:
             raise Conflict(f"databricks.ncc_id: there is no NCC {self.config.ncc_id} in the account")
-        wanted = CreateNetworkConnectivityConfiguration(name=self.config.resource_name, region=self.config.region)
+        wanted = CreateNetworkConnectivityConfiguration(name=self.config.ncc_name, region=self.config.region)
         api = self.account_once.network_connectivity
         send_once(lambda: api.create_network_connectivity_configuration(wanted))
 
