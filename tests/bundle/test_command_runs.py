@@ -79,6 +79,29 @@ def test_provision_plans_builds_and_verifies_with_the_wheel_that_was_just_built(
     assert "path demo: settled, 13 changed." in provisioned
 
 
+def test_what_provision_prints_at_its_end_works_pasted_into_a_notebook_of_ones_own(
+    provisioned: str, typed: Typed, emulator: Emulator
+) -> None:
+    """On serverless compute that has nothing but its environment's own packages."""
+    lines = provisioned.splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.strip().startswith("%pip install -r /Volumes/")]
+    install, *cell = [line.strip() for line in lines[at : at + 4] if line.strip()]
+    assert install == "%pip install -r /Volumes/main/dev_operator_s3private/files/wheels/requirements.txt"
+    assert "GRANT ACCESS ON SERVICE CREDENTIAL `s3private_reader` TO `users`;" in provisioned
+    keys = sorted(emulator.world.buckets["sales-records"])
+    cell += [f"assert s3private.__version__ == {typed.version()!r}"]
+    cell += [f'assert [e.key for e in s3private.list_objects(s3, "s3://sales-records/")] == {keys!r}']
+    notebook = ["# Databricks notebook source", f"# MAGIC {install}", "", "# COMMAND ----------", "", *cell]
+    (typed.folder / "pasted.py").write_text("\n".join(notebook) + "\n", encoding="utf-8")
+    place = "/Users/operator@example.com/pasted"
+    typed(f"databricks workspace import {place} --file pasted.py --language PYTHON --format SOURCE")
+    job = {"name": "pasted", "tasks": [{"task_key": "pasted", "notebook_task": {"notebook_path": place}}]}
+    (typed.folder / "pasted.json").write_text(json.dumps(job), encoding="utf-8")
+    made = json.loads(typed("databricks jobs create --json @pasted.json -o json"))
+    ran = json.loads(typed(f"databricks jobs run-now {made['job_id']} -o json"))
+    assert ran["state"]["result_state"] == "SUCCESS"
+
+
 def test_list_prints_the_keys_that_are_in_the_bucket(provisioned: str, typed: Typed, emulator: Emulator) -> None:
     objects = emulator.world.buckets["sales-records"]
     said = typed("databricks bundle run list")
