@@ -6,7 +6,7 @@ A request that no route knows is answered 501 naming it, and is kept in `unknown
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 
 
@@ -32,10 +32,17 @@ class RequestLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: list[Request] = []
+        self._watching: list[Callable[[Request], None]] = []
 
     def add(self, request: Request) -> None:
         with self._lock:
             self._requests.append(request)
+        for seen in self._watching:
+            seen(request)
+
+    def watch(self, seen: Callable[[Request], None]) -> None:
+        """From now on it is called with every request that is answered, before the answer is sent."""
+        self._watching.append(seen)
 
     def mark(self) -> int:
         """A place in the log, for `since`."""

@@ -134,6 +134,11 @@ class PrivateLink:
                 self._settle(connection, read=read)
             return found
 
+    def holds(self, service_id: str) -> bool:
+        """Whether an endpoint is connected to the service, or awaits it."""
+        held = (ConnectionState.PENDING_ACCEPTANCE, ConnectionState.PENDING, ConnectionState.AVAILABLE)
+        return any(connection.state in held for connection in self.connections_of(service_id))
+
     def accept(self, service_id: str, vpc_endpoint_id: str) -> None:
         """Raises LookupError when the service has no such connection, WrongState when it cannot be accepted now."""
         with self._lock:

@@ -23,6 +23,7 @@ from databricks.sdk.clock import RealClock
 from requests import Session
 
 from emulated.ground import Ground
+from emulated.serving import Serving
 from s3private.provision.engine import Outcome, Report
 from s3private_emulator.clock import Clock, HandClock
 from s3private_emulator.emulator import Emulator
@@ -68,6 +69,8 @@ class Interrupted:
     def __init__(self, ground: Ground, patch: pytest.MonkeyPatch, *, kill_in_process: bool = True) -> None:
         self.ground = ground
         self.reports: list[Report] = []
+        self.serving: Serving | None = None
+        """What the targets did since the path stood, where a scenario looks at that."""
         self._dead: set[int] = set()
         if kill_in_process:
             ground.emulator.faults.kill = self._dead.add

@@ -5,6 +5,7 @@ Each ends in words: what is wrong, or nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from databricks.sdk.service.settings import UpdatePrivateEndpointRule
 from emulated.ground import Ground, PollingClock
 from emulated.inspection import count, not_settled, region_of
 from emulated.interruptions import Interrupted, Write, world, writes
+from emulated.serving import Serving
 from s3private.provision.engine import Outcome, Report, provision
 from s3private.provision.steps import aws_side_steps, databricks_side_steps
 from s3private.provision.steps.handed import ACCEPTED_TAG
+from s3private_emulator.delays import Delay, Takes
 from s3private_emulator.faults import Fault, Planned
 
 
@@ -38,7 +41,6 @@ def break_by_hand(ground: Ground) -> None:
     elbv2.modify_load_balancer_attributes(
         LoadBalancerArn=arn, Attributes=[{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
     )
-    elbv2.set_subnets(LoadBalancerArn=arn, Subnets=list(ground.config.subnet_ids[:1]))
     pool = elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
     first = elbv2.describe_target_health(TargetGroupArn=pool)["TargetHealthDescriptions"][0]["Target"]["Id"]
     elbv2.modify_target_group(TargetGroupArn=pool, HealthCheckIntervalSeconds=60)
@@ -125,6 +127,31 @@ def _broken(run: Interrupted) -> None:
     break_by_hand(run.ground)
 
 
+def other_subnet(ground: Ground, cidr: str, zone: str) -> str:
+    """In the path's VPC."""
+    made = ground.clients.ec2.create_subnet(VpcId=ground.config.vpc_id, CidrBlock=cidr, AvailabilityZone=zone)
+    return str(made["Subnet"].get("SubnetId"))
+
+
+def _moving(run: Interrupted) -> None:
+    """A zone of the path file is another now."""
+    _built(run)
+    ground = run.ground
+    _left, kept = ground.config.subnet_ids
+    ground.write(subnet_ids=json.dumps([kept, other_subnet(ground, "10.20.3.0/24", "ap-northeast-1d")]))
+    for takes in (Takes.TARGET_HEALTHY, Takes.TARGET_DRAINED):
+        ground.emulator.delays.set(takes, Delay(polls=2))
+    run.serving = Serving(ground.emulator)
+
+
+def _not_moved(run: Interrupted, stale: int) -> str:
+    assert run.serving is not None
+    assert run.serving.moments
+    if run.serving.wrong:
+        return f"cut off: {run.serving.wrong}"
+    return _not_settled(run, stale)
+
+
 def _destroy(run: Interrupted, planned: Planned | None) -> None:
     run.remove(again=0 if planned is None else 1)
 
@@ -173,6 +200,7 @@ def _not_accepted(run: Interrupted, _stale: int) -> str:
 SCENARIOS = {
     "provision": Scenario(None, lambda _run: None, _provision, _not_settled),
     "mend": Scenario(None, _broken, _provision, _not_settled),
+    "move": Scenario(None, _moving, _provision, _not_moved),
     "destroy": Scenario("[]", _built, _destroy, _left),
     "accept": Scenario("[]", _handed, _accept, _not_accepted),
 }

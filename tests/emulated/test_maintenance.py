@@ -12,6 +12,7 @@ from emulated.inspection import security_groups
 from s3private.cli import main
 from s3private.provision import engine
 from s3private.provision.engine import Action, Outcome, Report
+from s3private.provision.maintenance import maintain
 from s3private.provision.steps import path_steps, target_steps
 from s3private.route import Route
 from s3private_emulator.delays import Delay, Takes
@@ -19,6 +20,31 @@ from s3private_emulator.emulator import Emulator
 
 WORKSPACE = 1001001001001001
 OTHER_ROLE = "arn:aws:iam::333333333333:role/auditor"
+
+
+def maintained(ground: Ground, clock: PollingClock) -> Report:
+    steps = target_steps(ground.config, ground.clients)
+    return maintain(steps, path_steps(ground.config, ground.clients), clock=clock, timeout=5400)
+
+
+def test_maintain_says_the_cause_first_and_waits_for_nothing_that_provision_must_mend(ground: Ground) -> None:
+    ground.provision()
+    hand, clock = Hand(ground.clients), PollingClock()
+    hand.security_group_rule()
+    report = maintained(ground, clock)
+    assert (report.outcome, clock.now()) == (Outcome.RUN_AGAIN, 0)
+    assert report.message == (
+        "drifted: security group: does not let tcp/443 in from 10.20.1.0/24, 10.20.2.0/24. "
+        "`s3private provision` mends it"
+    )
+    gone = move_an_address(hand)
+    report = maintained(ground, clock)
+    assert clock.now() == 0
+    assert report.message.startswith("drifted: security group: ")
+    assert gone in healthy(hand), "the new address is registered, the old one stays until that is healthy"
+    assert len(healthy(hand)) == 3
+    assert ground.provision().outcome is Outcome.SETTLED
+    assert maintained(ground, clock).outcome is Outcome.SETTLED
 
 
 def test_what_is_not_ours_is_left_alone(ground: Ground) -> None:

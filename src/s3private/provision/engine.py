@@ -31,7 +31,11 @@ class Resource:
     detail: the platform's own word for its state. ours: made by this path, and so deleted with it.
     notes: what a person should know although nothing needs doing, such as a stranger's pending connection.
     doubles: the ids of others of its kind that carry nothing, made by two runs at once; `update` deletes them.
+    until: who or what ends its present state where waiting does not; said when the engine stops waiting for it.
     """
+
+    unseen_codes: ClassVar[tuple[str, ...]] = ()
+    """In which words the platforms say that one does not exist, also to who has just made it."""
 
     id: str
     state: State = State.READY
@@ -39,6 +43,7 @@ class Resource:
     ours: bool = True
     notes: tuple[str, ...] = ()
     doubles: tuple[str, ...] = ()
+    until: str = ""
 
     @property
     def short_id(self) -> str:
@@ -58,7 +63,12 @@ class NotFoundYet(LookupError):
 
 
 class StillInUse(S3PrivateError):
-    """The platform will delete it once something else lets go: the engine waits and tries again."""
+    """The platform will delete it once something else lets go: the engine waits and tries again. `until`: who lets go,
+    where waiting alone does not end it."""
+
+    def __init__(self, reason: str, until: str = "") -> None:
+        super().__init__(reason)
+        self.until = until
 
 
 class Unsure(Conflict):
@@ -148,8 +158,16 @@ class Step(ABC, Generic[R]):
         """What `create` is about to do, for the plan, where "not there" does not say it all."""
         return "not there"
 
+    def check(self, resource: R, found: Found) -> None:
+        """Raises Conflict where what is there works, and cannot be made what the path file says. `found` holds what
+        comes later in the path, too, where it was there before the run."""
+
     def drift(self, resource: R, found: Found) -> str | None:
-        """Why the resource differs from what was asked, or None."""
+        """Why the resource differs from what was asked, or None. `found`: as for `check`."""
+        return None
+
+    def follows(self, resource: R, found: Found) -> str | None:
+        """For the plan: what will differ, and be updated, once an earlier step has done what it plans."""
         return None
 
     def update(self, resource: R, found: Found) -> R | None:
@@ -162,6 +180,10 @@ class Step(ABC, Generic[R]):
     def refusal(self, error: Exception) -> str:
         """The platform's own words."""
         return str(error)
+
+    def code(self, error: BaseException | None) -> str:
+        """The platform's code for it, or nothing."""
+        return ""
 
 
 AnyStep = Step[Any]
@@ -250,18 +272,21 @@ def _platform(step: AnyStep, verb: str) -> Iterator[None]:
         yield
     except step.refusals as error:
         raise PlatformError(f"{step.title}: {verb}: {step.refusal(error)}") from error
+    except (KeyError, IndexError) as error:
+        raise PlatformError(f"{step.title}: {verb}: the platform's answer is not as it is known: {error!r}") from error
 
 
 def plan(steps: Sequence[AnyStep]) -> Report:
     """Read every step and say what provision would do. Makes no writing call."""
     found = Found()
-    changes: list[Change] = []
+    looked: list[tuple[AnyStep, Change, Resource | None]] = []
     for step in steps:
         change, resource = _look(step, found)
-        changes.append(change)
+        looked.append((step, change, resource))
         if resource is not None:
             found = found.having(resource)
-    report = Report(verb="plan", changes=tuple(changes), found=found)
+    changes = tuple(seen if there is None else _judge(step, seen, there, found) for step, seen, there in looked)
+    report = Report(verb="plan", changes=changes, found=found)
     if report.conflicts:
         return replace(report, outcome=Outcome.REFUSED, message=report.conflicts[0].reason)
     return replace(report, outcome=Outcome.PLANNED if report.pending else Outcome.SETTLED)
@@ -278,17 +303,23 @@ def _look(step: AnyStep, found: Found) -> tuple[Change, Resource | None]:
     if resource is None:
         return Change(step=step.title, action=Action.CREATE, reason=step.absence(found)), None
     seen = Change(step=step.title, action=Action.KEEP, id=resource.id, reason=resource.detail, notes=resource.notes)
+    return seen, resource
+
+
+def _judge(step: AnyStep, seen: Change, resource: Resource, found: Found) -> Change:
+    """What is there, against what was asked, once all of the path has been looked at."""
     try:
-        drift = step.drift(resource, found)
+        step.check(resource, found)
+        drift = step.drift(resource, found) or step.follows(resource, found)
     except NotFoundYet as missing:
         drift = f"after the {_words(missing.kind)}"
+    except Conflict as conflict:
+        return replace(seen, action=Action.CONFLICT, reason=str(conflict))
     if drift is not None:
-        seen = replace(seen, action=Action.UPDATE, reason=drift)
-    elif resource.state is State.FAILED:
-        seen = replace(seen, action=Action.CONFLICT, reason=_failed(step, resource))
-    elif resource.state in (State.PENDING, State.ELSEWHERE):
-        seen = replace(seen, action=Action.WAIT)
-    return seen, resource
+        return replace(seen, action=Action.UPDATE, reason=drift)
+    if resource.state is State.FAILED:
+        return replace(seen, action=Action.CONFLICT, reason=_failed(step, resource))
+    return replace(seen, action=Action.WAIT) if resource.state in (State.PENDING, State.ELSEWHERE) else seen
 
 
 def provision(
@@ -452,6 +483,8 @@ class _Walk:
     deadline: float
     poll: float
     progress: Progress
+    made: dict[type[Resource], float] = field(default_factory=dict)
+    """What this run has made, and when it was last seen to be so."""
 
     def settle(self, step: AnyStep, found: Found, planned: Change) -> tuple[Change, Resource]:
         """Find, create, update and wait until the step is true."""
@@ -467,16 +500,16 @@ class _Walk:
         while True:
             resource, answer = answer, None
             if resource is None and look:
-                with _platform(step, "find"):
-                    resource = step.find(found)
+                resource = self._asked(step, "find", wait, step.find, found)
             look = True
+            if resource is not None:
+                step.check(resource, found)
             drift = step.drift(resource, found) if resource is not None else None
             if resource is None:
                 if not created:
                     self.progress(f"{step.title}: create")
                     try:
-                        with _platform(step, "create"):
-                            answer = step.create(found)
+                        answer = self._asked(step, "create", wait, step.create, found)
                         action, reason = Action.CREATE, "made"
                     except AlreadyThere as already:
                         refused, reason = f"{step.title}: create: {already}", _MEANWHILE
@@ -488,6 +521,7 @@ class _Walk:
                             raise
                         reason = _MEANWHILE
                     created, since = True, self.clock.now()
+                    self.made[step.kind] = since
                     wait.restart()
                     continue
                 if refused and self.clock.now() - since >= _SAME_DRIFT_SECONDS:
@@ -496,7 +530,7 @@ class _Walk:
             elif drift is not None and drift not in mended:
                 self.progress(f"{step.title} {resource.short_id}: update: {drift}")
                 seen += [f"{step.title} {double} was made by another run at once" for double in resource.doubles]
-                answer = self._update(step, resource, found, drift)
+                answer = self._update(step, resource, found, drift, wait)
                 mended[drift] = self.clock.now()
                 # A resource that was made in this run is still a creation to its reader; one that `update` removed
                 # is made again.
@@ -514,10 +548,12 @@ class _Walk:
             elif resource.state is State.PENDING:
                 if action is Action.KEEP:
                     action = Action.WAIT
-                wait.once(resource.detail or "pending", step.wait_seconds)
+                wait.once(resource.detail or "pending", step.wait_seconds, resource.until)
             else:
                 if action is not Action.KEEP or wait.said:
                     self.progress(f"{step.title} {resource.short_id}: {resource.detail or 'ready'}")
+                if created:
+                    self.made[step.kind] = self.clock.now()
                 done = Action.KEEP if action is Action.WAIT else action
                 if done is Action.KEEP and planned.action is Action.CREATE:
                     reason = _MEANWHILE
@@ -532,12 +568,29 @@ class _Walk:
                 )
                 return settled, resource
 
-    @staticmethod
-    def _update(step: AnyStep, resource: Resource, found: Found, drift: str) -> Resource | None:
+    def _asked(
+        self, step: AnyStep, verb: str, wait: _Wait, call: Callable[..., Resource | None], *what: Any
+    ) -> Resource | None:
+        """One call; made again for a while where it is told that something does not exist which this run has just made:
+        what one call has made, the next one's answer may not know yet."""
+        while True:
+            try:
+                with _platform(step, verb):
+                    return call(*what)
+            except PlatformError as error:
+                unseen = self._unseen(step.code(error.__cause__))
+                if unseen is None:
+                    raise
+                wait.once(f"{verb}: the {_words(unseen)} was just made and is not visible yet", _VISIBLE_SECONDS)
+
+    def _unseen(self, code: str) -> type[Resource] | None:
+        now = self.clock.now()
+        recent = (kind for kind, since in self.made.items() if now - since <= _VISIBLE_SECONDS)
+        return next((kind for kind in recent if code in kind.unseen_codes), None)
+
+    def _update(self, step: AnyStep, resource: Resource, found: Found, drift: str, wait: _Wait) -> Resource | None:
         try:
-            with _platform(step, "update"):
-                updated: Resource | None = step.update(resource, found)
-                return updated
+            return self._asked(step, "update", wait, step.update, resource, found)
         except PlatformError:
             # Another run, or a request whose reply was lost, may have done it: then there is nothing to update.
             with _platform(step, "find"):
@@ -570,7 +623,7 @@ class _Walk:
                 self.progress(f"{step.title} {resource.short_id}: remains: {remains.reason}")
                 return replace(gone, action=Action.REMAINS, reason=remains.reason, until=remains.until)
             except StillInUse as in_use:
-                wait.once(f"in use: {in_use}", step.wait_seconds)
+                wait.once(f"in use: {in_use}", step.wait_seconds, in_use.until)
                 continue
             except Unsure:
                 # What it is unsure of now is something else: this one was found, and the platform took the deletion.
@@ -604,8 +657,9 @@ class _Wait:
     def restart(self) -> None:
         self._word = ""
 
-    def once(self, word: str, at_most: float) -> None:
-        """Sleep one poll. Raises NotYet past the run's deadline, or `at_most` seconds in this state."""
+    def once(self, word: str, at_most: float, until: str = "") -> None:
+        """Sleep one poll. Raises NotYet past the run's deadline, or `at_most` seconds in this state. until: what a
+        person does where waiting does not end it."""
         now = self._walk.clock.now()
         title = self._step.title
         if word != self._word:
@@ -614,12 +668,11 @@ class _Wait:
         elif now - self._spoke >= _SILENCE_SECONDS:
             self._speak(f"{title}: {word}, {int(now - self._word_since)} s", now)
         if now >= self._walk.deadline:
-            raise NotYet(f"{title}: stopped waiting: {word}. Nothing failed: run the same command again to go on")
+            again = until or "Nothing failed: run the same command again to go on"
+            raise NotYet(f"{title}: stopped waiting: {word}. {again}")
         if now - self._word_since >= at_most:
-            raise NotYet(
-                f"{title}: still {word} after {int(at_most)} s, longer than it takes as a rule. "
-                "Nothing is lost: run the same command again to go on"
-            )
+            again = until or "Nothing is lost: run the same command again to go on"
+            raise NotYet(f"{title}: still {word} after {int(at_most)} s, longer than it takes as a rule. {again}")
         self._walk.clock.sleep(min(self._walk.poll, max(0.0, self._walk.deadline - now)))
 
     def _speak(self, line: str, now: float) -> None:

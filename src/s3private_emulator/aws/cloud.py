@@ -134,6 +134,8 @@ class Service:
     acceptance_required: bool
     private_dns_name: str | None
     opening: Transition
+    zones: list[str]
+    """Those of its load balancers when they were associated with it."""
     permissions: dict[str, str] = field(default_factory=dict)
     """principal -> permission id"""
 

@@ -27,7 +27,7 @@ class ListenerActions(ElbAnswering):
         balancer = self.balancer(self._get_param("LoadBalancerArn"))
         protocol = self._protocol(self._get_param("Protocol"))
         port = int(check_number("Port", self._get_param("Port"), 1, 65535))
-        actions = self._actions(self._get_param("DefaultActions", []), protocol)
+        actions = self._actions(self._get_param("DefaultActions", []), protocol, balancer.arn)
         tags = self.tags_given()
         for existing in region.listeners_of(balancer.arn):
             if existing.port == port:
@@ -67,7 +67,7 @@ class ListenerActions(ElbAnswering):
         protocol = self._protocol(self._get_param("Protocol") or listener.protocol)
         port = int(check_number("Port", self._get_param("Port") or listener.port, 1, 65535))
         given = self._get_param("DefaultActions", [])
-        actions = self._actions(given, protocol) if given else listener.actions
+        actions = self._actions(given, protocol, listener.load_balancer_arn) if given else listener.actions
         for other in region.listeners_of(listener.load_balancer_arn):
             if other is not listener and other.port == port:
                 raise Refusal("DuplicateListener", "A listener already exists on this port for this load balancer")
@@ -99,8 +99,9 @@ class ListenerActions(ElbAnswering):
             raise Refusal("UnsupportedProtocol", f"Protocol '{protocol}' is not supported for network load balancers")
         return protocol
 
-    def _actions(self, given: list[dict[str, Any]], protocol: str) -> list[dict[str, object]]:
-        """A network load balancer forwards to one target group of a protocol that fits."""
+    def _actions(self, given: list[dict[str, Any]], protocol: str, balancer: str) -> list[dict[str, object]]:
+        """A network load balancer forwards to one target group of a protocol that fits, which no other forwards to.
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html"""
         actions: list[dict[str, object]] = []
         for one in given:
             groups = one.get("ForwardConfig", {}).get("TargetGroups", [])
@@ -110,6 +111,10 @@ class ListenerActions(ElbAnswering):
             group = self.target_group(arn)
             if protocol == "TCP" and group.settings["Protocol"] not in ("TCP", "TCP_UDP"):
                 raise Refusal("IncompatibleProtocols", "The protocols of the listener and the target group do not fit")
+            if any(other.load_balancer_arn != balancer for other in self.here.users_of(arn)):
+                raise Refusal(
+                    "TargetGroupAssociationLimit", f"Target group '{arn}' is associated with another load balancer"
+                )
             actions.append({"Type": "forward", "TargetGroupArn": arn, "Order": 1})
         if not actions:
             raise Refusal("ValidationError", "A listener must have a default action")

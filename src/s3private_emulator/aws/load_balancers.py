@@ -15,7 +15,7 @@ from moto.ec2.models.subnets import Subnet
 from s3private_emulator.aws import filters
 from s3private_emulator.aws.cloud import CROSS_ZONE, Lingering, LoadBalancer
 from s3private_emulator.aws.elb_base import ElbAnswering, check_name
-from s3private_emulator.aws.network import find_subnet, make_interface
+from s3private_emulator.aws.network import find_subnet, free_addresses, make_interface
 from s3private_emulator.aws.refusals import NotEmulated, Refusal
 from s3private_emulator.delays import Takes
 
@@ -32,6 +32,8 @@ ATTRIBUTES = {
 }
 """A network load balancer's, as it is born: cross-zone is off.
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html"""
+
+FREE_ADDRESSES = 8
 
 
 class LoadBalancerActions(ElbAnswering):
@@ -68,6 +70,8 @@ class LoadBalancerActions(ElbAnswering):
             tags=tags,
             enforces_inbound_on_privatelink=bool(groups),
         )
+        for subnet in subnets:
+            self._check_room(subnet, addresses.get(subnet.id))
         for subnet in subnets:
             self._add_node(balancer, subnet, addresses.get(subnet.id))
         self.here.load_balancers[balancer.arn] = balancer
@@ -154,13 +158,20 @@ class LoadBalancerActions(ElbAnswering):
         return ActionResult({"SecurityGroupIds": groups, **_privatelink_flag(balancer)})
 
     def set_subnets(self) -> ActionResult:
-        """The subnets given replace those enabled; a node keeps its interface where its subnet stays.
-        https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html"""
+        """The subnets given replace those enabled; a node keeps its interface where its subnet stays. None goes while
+        VPC endpoints are connected, and none is exchanged for another of its zone in one call.
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/network/availability-zones.html"""
         balancer = self.balancer(self._get_param("LoadBalancerArn"))
         subnets, addresses = self._subnets()
         if subnets[0].vpc_id != balancer.vpc_id:
             raise Refusal("InvalidConfigurationRequest", "All subnets must belong to the load balancer's VPC")
         kept = {s.id for s in subnets}
+        self._check_leaving(balancer, [one for one in balancer.subnets if one[0] not in kept])
+        self._check_exchanged(balancer, subnets)
+        for subnet in subnets:
+            if subnet.availability_zone not in balancer.interfaces:
+                self._check_room(subnet, addresses.get(subnet.id))
         for subnet_id, zone in balancer.subnets:
             if subnet_id not in kept:
                 self.here.network.enis.pop(balancer.interfaces.pop(zone).id, None)
@@ -169,6 +180,36 @@ class LoadBalancerActions(ElbAnswering):
             if subnet.availability_zone not in balancer.interfaces:
                 self._add_node(balancer, subnet, addresses.get(subnet.id))
         return ActionResult({"AvailabilityZones": _zones(balancer), "IpAddressType": "ipv4"})
+
+    def _check_leaving(self, balancer: LoadBalancer, leaving: list[tuple[str, str]]) -> None:
+        service = self.here.service_over(balancer.arn)
+        if leaving and service is not None and self.cloud.privatelink.holds(service.id):
+            raise Refusal(
+                "InvalidConfigurationRequest",
+                f"Subnets cannot be removed from the load balancer '{balancer.arn}' while it has active VPC endpoint "
+                f"associations: {', '.join(subnet for subnet, _ in leaving)}",
+            )
+
+    @staticmethod
+    def _check_exchanged(balancer: LoadBalancer, subnets: list[Subnet]) -> None:
+        held = {zone: subnet for subnet, zone in balancer.subnets}
+        for subnet in subnets:
+            if held.get(subnet.availability_zone, subnet.id) != subnet.id:
+                raise Refusal(
+                    "InvalidConfigurationRequest",
+                    f"The subnet '{subnet.id}' is in the Availability Zone '{subnet.availability_zone}', which is "
+                    "already associated with the load balancer: remove its present subnet first",
+                )
+
+    def _check_room(self, subnet: Subnet, address: str | None) -> None:
+        """Asked for where AWS chooses the address.
+        https://docs.aws.amazon.com/elasticloadbalancing/latest/network/availability-zones.html"""
+        if not address and free_addresses(self.here.network, subnet) < FREE_ADDRESSES:
+            raise Refusal(
+                "InvalidSubnet",
+                f"Not enough IP space available in {subnet.id}. ELB requires at least {FREE_ADDRESSES} free IP "
+                "addresses in each subnet.",
+            )
 
     def _add_node(self, balancer: LoadBalancer, subnet: Subnet, address: str | None) -> None:
         """https://docs.aws.amazon.com/elasticloadbalancing/latest/network/network-load-balancers.html"""

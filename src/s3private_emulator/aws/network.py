@@ -47,6 +47,12 @@ def free_address(network: EC2Backend, subnet: Subnet) -> str:
     raise Refusal("InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{subnet.id}'")
 
 
+def free_addresses(network: EC2Backend, subnet: Subnet) -> int:
+    """How many are left in an IPv4 subnet, without the five that AWS keeps."""
+    taken = sum(i.subnet_id == subnet.id for i in network.enis.values())
+    return int(ipaddress.ip_network(subnet.cidr_block).num_addresses) - 5 - taken
+
+
 def find_subnet(network: EC2Backend, subnet_id: str) -> Subnet | None:
     return next((zone[subnet_id] for zone in network.subnets.values() if subnet_id in zone), None)
 

@@ -17,7 +17,7 @@ from s3private_emulator.aws.cloud import Cloud, Region, Service
 from s3private_emulator.aws.refusals import Refusal, not_found, unsuccessful
 from s3private_emulator.aws.tags import specified
 from s3private_emulator.delays import Takes
-from s3private_emulator.privatelink import ConnectionState, ServiceView
+from s3private_emulator.privatelink import ServiceView
 
 PRINCIPAL = re.compile(r"\*|arn:aws[a-z-]*:iam::\d{12}:(root|(role|user)/[\w+=,.@/-]+)|[a-z0-9.-]+\.amazonaws\.com")
 
@@ -70,6 +70,7 @@ class ServiceActions(Answering):
             acceptance_required=bool(self._get_bool_param("AcceptanceRequired", True)),
             private_dns_name=self._get_param("PrivateDnsName"),
             opening=self.cloud.delays.begin(Takes.SERVICE_AVAILABLE),
+            zones=self._zones(arns),
         )
         self.here.services[service_id] = service
         self.here.network.create_tags([service_id], tags)
@@ -107,6 +108,7 @@ class ServiceActions(Answering):
             raise Refusal("InvalidParameter", "An endpoint service needs a load balancer.")
         self.stop_if_dry()
         service.load_balancer_arns = list(dict.fromkeys(left))
+        service.zones = sorted({*service.zones, *self._zones(added)}) if not removed else self._zones(left)
         acceptance = self._get_bool_param("AcceptanceRequired", None)
         if acceptance is not None:
             service.acceptance_required = acceptance
@@ -122,7 +124,7 @@ class ServiceActions(Answering):
             if service_id not in self.here.services:
                 message = f"The VpcEndpointService Id '{service_id}' does not exist"
                 failed.append(unsuccessful(service_id, "InvalidVpcEndpointService.NotFound", message))
-            elif self._connected(service_id):
+            elif self.cloud.privatelink.holds(service_id):
                 message = "Service has existing active VPC Endpoint connections!"
                 failed.append(unsuccessful(service_id, "ExistingVpcEndpointConnections", message))
             else:
@@ -179,9 +181,10 @@ class ServiceActions(Answering):
                     "InvalidParameter", f"The load balancer {arn} is already associated with another service."
                 )
 
-    def _connected(self, service_id: str) -> bool:
-        held = (ConnectionState.PENDING_ACCEPTANCE, ConnectionState.PENDING, ConnectionState.AVAILABLE)
-        return any(c.state in held for c in self.cloud.privatelink.connections_of(service_id))
+    def _zones(self, arns: list[str]) -> list[str]:
+        """A service is in the zones that its load balancers had when they were associated with it."""
+        balancers = [self.here.load_balancers[arn] for arn in arns if arn in self.here.load_balancers]
+        return sorted({zone for balancer in balancers for _, zone in balancer.subnets})
 
     def _permission(self, service: Service, principal: str, permission: str) -> dict[str, Any]:
         return {
@@ -192,13 +195,12 @@ class ServiceActions(Answering):
         }
 
     def _service_row(self, service: Service, state: str) -> dict[str, Any]:
-        balancers = [self.here.load_balancers[a] for a in service.load_balancer_arns if a in self.here.load_balancers]
         return {
             "ServiceType": [{"ServiceType": "Interface"}],
             "ServiceId": service.id,
             "ServiceName": service.name,
             "ServiceState": state,
-            "AvailabilityZones": sorted({zone for b in balancers for _, zone in b.subnets}),
+            "AvailabilityZones": service.zones,
             "AcceptanceRequired": service.acceptance_required,
             "ManagesVpcEndpoints": False,
             "NetworkLoadBalancerArns": service.load_balancer_arns,

@@ -23,6 +23,7 @@ from s3private.provision.steps.handed import (
     MarkedConnection,
     WrittenHandover,
 )
+from s3private.provision.steps.left_subnets import LeftSubnets
 from s3private.provision.steps.load_balancer import (
     EndpointTargetGroup,
     EndpointTargets,
@@ -96,7 +97,7 @@ def databricks_side_steps(config: PathConfig, clients: Clients, handover: Path) 
 
 
 def _service_steps(config: PathConfig, clients: Clients) -> list[AnyStep]:
-    return [AcceptingService(config, clients), DatabricksPrincipal(config, clients)]
+    return [LeftSubnets(config, clients), AcceptingService(config, clients), DatabricksPrincipal(config, clients)]
 
 
 def _rule_steps(config: PathConfig, clients: Clients) -> list[AnyStep]:

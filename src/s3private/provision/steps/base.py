@@ -63,6 +63,9 @@ class AwsStep(Step[R], ABC):
             return f"{said.get('Code', 'error')}: {said.get('Message', '')}".rstrip(": ")
         return str(error)
 
+    def code(self, error: BaseException | None) -> str:
+        return error_code(error) if isinstance(error, ClientError) else ""
+
 
 class AccountStep(Step[R], ABC):
     side: ClassVar[str] = "databricks"
@@ -76,3 +79,6 @@ class AccountStep(Step[R], ABC):
 
     def refusal(self, error: Exception) -> str:
         return databricks_words(error)
+
+    def code(self, error: BaseException | None) -> str:
+        return str(getattr(error, "error_code", None) or "")

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from s3private.errors import Conflict, NotYet
+from s3private.provision.clients import Clients
+from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, Resource, State, StillInUse, Unsure
 from s3private.provision.names import is_regional_name
 from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
 from s3private.provision.steps.ownership import PATH_TAG
+from s3private.provision.steps.placement import LoadBalancer, Subnets
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
@@ -33,12 +36,6 @@ if TYPE_CHECKING:
     )
 
 HTTPS = 443
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subnets(Resource):
-    cidrs: tuple[str, ...]
-    zones: tuple[str, ...]
 
 
 class GivenSubnets(AwsStep[Subnets]):
@@ -61,13 +58,22 @@ class GivenSubnets(AwsStep[Subnets]):
         for subnet in seen:
             if subnet["VpcId"] != self.config.vpc_id:
                 raise Unsure(f"aws.subnet_ids: {subnet['SubnetId']} is in {subnet['VpcId']}, not {self.config.vpc_id}")
-        zones = tuple(sorted(subnet["AvailabilityZone"] for subnet in seen))
-        if len(set(zones)) != len(wanted):
+        if without := sorted(subnet["SubnetId"] for subnet in seen if not subnet.get("CidrBlock")):
             raise Conflict(
-                f"aws.subnet_ids: one subnet per availability zone is needed, these are in {', '.join(zones)}"
+                f"aws.subnet_ids: {', '.join(without)} has no IPv4 addresses, which the path is made of: name another"
             )
-        cidrs = tuple(sorted(subnet["CidrBlock"] for subnet in seen))
-        return Subnets(id=", ".join(wanted), detail=", ".join(zones), ours=False, cidrs=cidrs, zones=zones)
+        zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in seen}
+        listed = ", ".join(sorted(zones.values()))
+        if len(set(zones.values())) != len(wanted):
+            raise Conflict(f"aws.subnet_ids: one subnet per availability zone is needed, these are in {listed}")
+        return Subnets(
+            id=", ".join(wanted),
+            detail=listed,
+            ours=False,
+            cidrs=tuple(sorted(subnet["CidrBlock"] for subnet in seen)),
+            zones=zones,
+            free={s["SubnetId"]: s["AvailableIpAddressCount"] for s in seen if "AvailableIpAddressCount" in s},
+        )
 
     def create(self, found: Found) -> None:
         raise Conflict("aws.subnet_ids: subnets are given, not made")
@@ -81,6 +87,8 @@ _ANYWHERE = "0.0.0.0/0"
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroup(Resource):
+    unseen_codes = ("InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound", "InvalidSecurityGroup")
+
     cidrs_let_in: frozenset[str]
     cidrs_let_out: frozenset[str]
 
@@ -119,6 +127,11 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
     kind = SecurityGroup
     title = "security group"
     never_doubles = True
+
+    def __init__(self, config: PathConfig, clients: Clients) -> None:
+        super().__init__(config, clients)
+        self._kept: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Subnet ids -> their CIDRs, which do not change."""
 
     def find(self, found: Found) -> SecurityGroup | None:
         if self.config.security_group_id:
@@ -205,10 +218,19 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
     def drift(self, resource: SecurityGroup, found: Found) -> str | None:
         if not resource.ours:
             return None
-        return next(iter(self._shut(resource, found[Subnets].cidrs)), None)
+        return next(iter(self._shut(resource, self._cidrs(found))), None)
+
+    def _cidrs(self, found: Found) -> tuple[str, ...]:
+        """Of the subnets that are asked for, and of those that the load balancer cannot leave: it sends from there."""
+        balancer = found.get(LoadBalancer)
+        kept = tuple(s for s in balancer.subnet_ids if s not in self.config.subnet_ids) if balancer else ()
+        if kept and kept not in self._kept:
+            seen = self.ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": list(kept)}])["Subnets"]
+            self._kept[kept] = tuple(sorted(subnet["CidrBlock"] for subnet in seen if subnet.get("CidrBlock")))
+        return (*found[Subnets].cidrs, *self._kept.get(kept, ()))
 
     def update(self, resource: SecurityGroup, found: Found) -> SecurityGroup | None:
-        cidrs = found[Subnets].cidrs
+        cidrs = self._cidrs(found)
         shut_in, shut_out = resource.shut_in(cidrs), resource.shut_out(cidrs)
         whose = "load balancer's subnet" if shut_in else "endpoint's subnet"
         rule: IpPermissionTypeDef = {
@@ -244,25 +266,55 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
                     f"change: aws ec2 modify-vpc-endpoint --vpc-endpoint-id {endpoint.id} --remove-security-group-ids "
                     f"{resource.id} --add-security-group-ids <another>, then run destroy again"
                 ) from error
-            raise StillInUse(f"{self.refusal(error)}{self._holders(resource.id)}") from error
+            naming = self._naming(resource.id)
+            until = f"Waiting does not end this: take {resource.id} out of the rules of {', '.join(naming)}, then run "
+            raise StillInUse(
+                f"{self.refusal(error)}{self._holders(resource.id, naming)}",
+                until=f"{until}destroy again" if naming else "",
+            ) from error
 
-    def _holders(self, group: str) -> str:
-        """Which network interfaces have it: AWS's refusal does not say."""
+    def _holders(self, group: str, naming: Sequence[str]) -> str:
+        """Which network interfaces have it, and which other groups name it: AWS's refusal does not say."""
         having: list[FilterTypeDef] = [{"Name": "group-id", "Values": [group]}]
         seen = self.ec2.describe_network_interfaces(Filters=having)["NetworkInterfaces"]
         names = sorted(f"{i['NetworkInterfaceId']} ({i.get('Description') or 'no description'})" for i in seen)
+        names += [f"named by a rule of {other}" for other in naming]
         return f": on {', '.join(names)}" if names else ""
+
+    def _naming(self, group: str) -> list[str]:
+        """The other groups that have a rule for it."""
+        both = ("ip-permission.group-id", "egress.ip-permission.group-id")
+        named: set[str] = set()
+        for one in both:
+            answer = self.ec2.describe_security_groups(Filters=[{"Name": one, "Values": [group]}])
+            named |= {seen["GroupId"] for seen in answer["SecurityGroups"]}
+        return sorted(named - {group})
+
+
+@dataclass(frozen=True)
+class Address:
+    """Of one of the endpoint's network interfaces."""
+
+    ip: str
+    subnet_id: str
+    zone: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class InterfaceEndpoint(Resource):
+    unseen_codes = ("InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound")
+
     dns_name: str
     """The regional name with `*` as its first label."""
-    ips: tuple[str, ...]
+    addresses: tuple[Address, ...] = ()
     policy: str
     subnet_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
     private_dns: bool
+
+    @property
+    def ips(self) -> tuple[str, ...]:
+        return tuple(one.ip for one in self.addresses)
 
     @property
     def bucket_host(self) -> str:
@@ -377,7 +429,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         group, registered = found.get(SecurityGroup), self._registered()
         for seen in candidates:
             name = f"interface endpoint {seen['VpcEndpointId']}"
-            if registered.intersection(self._addresses(seen)):
+            if registered.intersection(self._ips(seen)):
                 why = f"serves the target group {self.config.resource_name}"
             elif group and group.ours and group.id in (one["GroupId"] for one in seen.get("Groups", [])):
                 why = f"has the path's security group {group.id}"
@@ -391,7 +443,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         if len(alive) == 1:
             return list(alive)
         registered = self._registered()
-        addresses = {one["VpcEndpointId"]: self._addresses(one) for one in alive}
+        addresses = {one["VpcEndpointId"]: self._ips(one) for one in alive}
         carrying = [endpoint for endpoint, ips in addresses.items() if registered.intersection(ips)]
         if len(carrying) > 1:
             raise Unsure(
@@ -433,7 +485,10 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         health = self.elbv2.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
         return {target["Target"]["Id"] for target in health if target["TargetHealth"].get("State") != "draining"}
 
-    def _addresses(self, seen: VpcEndpointTypeDef) -> tuple[str, ...]:
+    def _ips(self, seen: VpcEndpointTypeDef) -> tuple[str, ...]:
+        return tuple(one.ip for one in self._addresses(seen))
+
+    def _addresses(self, seen: VpcEndpointTypeDef) -> tuple[Address, ...]:
         interfaces = seen.get("NetworkInterfaceIds")
         if not interfaces:
             return ()
@@ -444,7 +499,12 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
             if error_code(error) == "InvalidNetworkInterfaceID.NotFound":
                 return ()
             raise
-        return tuple(sorted(i["PrivateIpAddress"] for i in described))
+        found = [
+            Address(i["PrivateIpAddress"], i.get("SubnetId", ""), i.get("AvailabilityZone", ""))
+            for i in described
+            if "PrivateIpAddress" in i
+        ]
+        return tuple(sorted(found, key=lambda one: one.ip))
 
     def _given(self, given: str, own: set[str]) -> InterfaceEndpoint:
         """Used as it is. One that this path made before is named, and left until destroy: somebody may use it still."""
@@ -476,16 +536,19 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
                 f"interface endpoint {seen['VpcEndpointId']}: {', '.join(names)} is no S3 endpoint's name in "
                 f"{self.config.region}: no Route is written for it"
             )
-        ips = self._addresses(seen) if state is State.READY else ()
-        if state is State.READY and not (names and ips):
+        addresses = self._addresses(seen) if state is State.READY else ()
+        bare = sorted(set(seen.get("SubnetIds", [])) - {one.subnet_id for one in addresses})
+        if state is State.READY and not (names and addresses):
             state, word = State.PENDING, "available, without its DNS names or addresses yet"
+        elif state is State.READY and bare:
+            state, word = State.PENDING, f"available, without an address in {', '.join(bare)} yet"
         return InterfaceEndpoint(
             id=seen["VpcEndpointId"],
             state=state,
             detail=word,
             ours=ours,
             dns_name=regional[0] if regional else "",
-            ips=ips,
+            addresses=addresses,
             policy=seen.get("PolicyDocument", ""),
             subnet_ids=tuple(sorted(seen.get("SubnetIds", []))),
             group_ids=tuple(sorted(g["GroupId"] for g in seen.get("Groups", []))),
@@ -505,6 +568,28 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
             TagSpecifications=self.tagged("vpc-endpoint"),
         )
 
+    def check(self, resource: InterfaceEndpoint, found: Found) -> None:
+        subnets, balancer = found[Subnets], found.get(LoadBalancer)
+        if not resource.ours:
+            served = {*subnets.zones.values(), *(balancer.zones if balancer else ())}
+            if outside := sorted({one.zone for one in resource.addresses} - served - {""}):
+                raise Conflict(
+                    f"aws.endpoint_id: {resource.id} is in {', '.join(outside)}, too, where the load balancer sends "
+                    "nothing: name a subnet of that zone in aws.subnet_ids as well"
+                )
+            return
+        held = {one.zone: one.subnet_id for one in resource.addresses}
+        for subnet, zone in subnets.zones.items():
+            if balancer is not None:
+                balancer.check_zone(subnet, zone)
+            if (other := held.get(zone, subnet)) != subnet and subnet not in resource.subnet_ids:
+                raise Conflict(
+                    f"aws.subnet_ids: {subnet} is in {zone}, where interface endpoint {resource.id} is in {other}: AWS "
+                    f"exchanges no subnet within a zone. Take it out of {other} first: aws ec2 modify-vpc-endpoint "
+                    f"--vpc-endpoint-id {resource.id} --remove-subnet-ids {other}, and reads that go by that address "
+                    "fail, and are asked again, until the load balancer has seen that it is gone (30 s)"
+                )
+
     def drift(self, resource: InterfaceEndpoint, found: Found) -> str | None:
         if resource.doubles:
             return f"{', '.join(resource.doubles)} too: made by another run at once, carries nothing: deleted"
@@ -521,9 +606,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
                 "PolicyDocument": json.dumps(self.config.endpoint_policy)
             }
         if missing := [s for s in self.config.subnet_ids if s not in resource.subnet_ids]:
-            different[f"not in {', '.join(missing)}"] = {"AddSubnetIds": missing}
-        if extra := [s for s in resource.subnet_ids if s not in self.config.subnet_ids]:
-            different[f"also in {', '.join(extra)}"] = {"RemoveSubnetIds": extra}
+            different[f"not in {', '.join(missing)}: added, which interrupts nothing"] = {"AddSubnetIds": missing}
         if group not in resource.group_ids:
             different[f"without security group {group}"] = {"AddSecurityGroupIds": [group]}
         if resource.private_dns:

@@ -18,8 +18,9 @@ from s3private.errors import Conflict, NotYet
 from s3private.provision.engine import Found, Resource, State, StillInUse, Unsure
 from s3private.provision.steps.base import AwsStep, error_code
 from s3private.provision.steps.endpoint import InterfaceEndpoint, SecurityGroup, raise_unsuccessful
-from s3private.provision.steps.load_balancer import Listener, LoadBalancer, TargetGroup, Targets
+from s3private.provision.steps.load_balancer import Listener, TargetGroup, Targets
 from s3private.provision.steps.ownership import PATH_TAG
+from s3private.provision.steps.placement import LoadBalancer
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import ServiceConfigurationTypeDef
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointService(Resource):
+    unseen_codes = ("InvalidVpcEndpointServiceId.NotFound", "InvalidVpcEndpointService.NotFound")
+
     name: str
     acceptance_required: bool
     load_balancers: tuple[str, ...]

@@ -107,7 +107,6 @@ class HandedEndpoint(_Given[InterfaceEndpoint]):
             detail="as handed over",
             ours=False,
             dns_name=self.part.endpoint_dns_name,
-            ips=(),
             policy="",
             subnet_ids=(),
             group_ids=(),

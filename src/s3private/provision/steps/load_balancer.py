@@ -7,7 +7,7 @@ Targets come after the listener, because a target without a listener is never pr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, R, Resource, State, StillInUse, Unsure
 from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
 from s3private.provision.steps.endpoint import HTTPS, InterfaceEndpoint, SecurityGroup
+from s3private.provision.steps.placement import LoadBalancer, Subnets
 
 if TYPE_CHECKING:
     from types_boto3_elbv2.type_defs import ListenerTypeDef, TargetDescriptionTypeDef, TargetGroupTypeDef
@@ -28,6 +29,9 @@ _IDLE_TIMEOUT_DEFAULT = 350
 """https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html"""
 _CROSS_ZONE = "load_balancing.cross_zone.enabled"
 _PROTECTION = "deletion_protection.enabled"
+_DRAINING = "deregistration_delay.timeout_seconds"
+_DRAINING_DEFAULT = 300
+"""https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html"""
 
 
 class _NamedStep(AwsStep[R]):
@@ -62,6 +66,10 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-grou
 
 @dataclass(frozen=True, kw_only=True)
 class TargetGroup(Resource):
+    unseen_codes = ("TargetGroupNotFound",)
+
+    drain_seconds: int
+    """How long connections that are open may go on to an address that is taken out."""
     health_check: tuple[str, str, int]
     attributes: Mapping[str, str]
     """Those that differ from what the path needs."""
@@ -105,7 +113,12 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             group.get("HealthCheckPort", ""),
             group.get("HealthCheckIntervalSeconds", 0),
         )
-        return TargetGroup(id=group["TargetGroupArn"], health_check=check, attributes=_differing(attributes))
+        return TargetGroup(
+            id=group["TargetGroupArn"],
+            drain_seconds=int(attributes.get(_DRAINING, _DRAINING_DEFAULT)),
+            health_check=check,
+            attributes=_differing(attributes),
+        )
 
     def create(self, found: Found) -> TargetGroup:
         with refusing_doubles("DuplicateTargetGroupName"):
@@ -144,7 +157,7 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
             HealthCheckPort="traffic-port",
             HealthCheckIntervalSeconds=10,
         )
-        return self._read(answer["TargetGroups"][0], {})
+        return replace(self._read(answer["TargetGroups"][0], {}), drain_seconds=resource.drain_seconds)
 
     def delete(self, resource: TargetGroup, found: Found) -> None:
         try:
@@ -162,14 +175,6 @@ def _differing(attributes: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in given.items() if (key, value) not in fine}
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadBalancer(Resource):
-    cross_zone: bool
-    inbound_rules_on_privatelink: bool
-    group_ids: tuple[str, ...]
-    subnet_ids: tuple[str, ...]
-
-
 class InternalLoadBalancer(_NamedStep[LoadBalancer]):
     kind = LoadBalancer
     title = "load balancer"
@@ -181,6 +186,12 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
         self._made: set[str] = set()
 
     def find(self, found: Found) -> LoadBalancer | None:
+        balancer = self.leftover(found)
+        if balancer is None:
+            self._check_room(found, self.config.subnet_ids)
+        return balancer
+
+    def leftover(self, found: Found) -> LoadBalancer | None:
         try:
             seen = self.elbv2.describe_load_balancers(Names=[self.config.resource_name])["LoadBalancers"][0]
         except ClientError as error:
@@ -202,6 +213,7 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
             "active_impaired": State.READY,
             "provisioning": State.PENDING,
         }.get(word, State.FAILED)
+        zones = {zone["ZoneName"]: zone["SubnetId"] for zone in seen.get("AvailabilityZones", [])}
         attributes = {}
         # One that this run made has AWS's default still, cross-zone off.
         if state is State.READY and arn not in self._made:
@@ -214,8 +226,33 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
             cross_zone=attributes.get(_CROSS_ZONE) == "true",
             inbound_rules_on_privatelink=_enforced(seen),
             group_ids=tuple(sorted(seen.get("SecurityGroups", []))),
-            subnet_ids=tuple(sorted(z["SubnetId"] for z in seen.get("AvailabilityZones", []))),
+            zones=zones,
+            notes=self._notes(sorted(set(zones.values()) - set(self.config.subnet_ids))),
         )
+
+    @staticmethod
+    def _notes(besides: Sequence[str]) -> tuple[str, ...]:
+        if not besides:
+            return ()
+        return (
+            f"the load balancer is also in {', '.join(besides)}: AWS takes no subnet from one that VPC endpoints are "
+            "connected to, and traffic comes in there: keep the subnets until the path is destroyed",
+        )
+
+    def _check_room(self, found: Found, subnets: Iterable[str]) -> None:
+        """Before the endpoint takes an address there. Raises Conflict."""
+        endpoint, given = found.get(InterfaceEndpoint), found.get(Subnets)
+        if given is None:
+            return
+        for subnet in subnets:
+            there = bool(self.config.endpoint_id) or (endpoint is not None and subnet in endpoint.subnet_ids)
+            given.check_room(subnet, besides=0 if there else 1)
+
+    def check(self, resource: LoadBalancer, found: Found) -> None:
+        subnets = found[Subnets]
+        for subnet, zone in subnets.zones.items():
+            resource.check_zone(subnet, zone)
+        self._check_room(found, [s for s in self.config.subnet_ids if s not in resource.subnet_ids])
 
     def create(self, found: Found) -> None:
         with refusing_doubles("DuplicateLoadBalancerName"):
@@ -245,7 +282,7 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
         if not resource.cross_zone:
             return "cross-zone load balancing is off"
         missing = [s for s in self.config.subnet_ids if s not in resource.subnet_ids]
-        return f"not in {', '.join(missing)}" if missing else None
+        return f"not in {', '.join(missing)}: added, which interrupts nothing" if missing else None
 
     def update(self, resource: LoadBalancer, found: Found) -> LoadBalancer | None:
         group = found[SecurityGroup].id
@@ -280,7 +317,20 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
                     f"may go: aws elbv2 modify-load-balancer-attributes --load-balancer-arn {resource.id} "
                     f"--attributes Key={_PROTECTION},Value=false, then run destroy again"
                 ) from error
-            raise StillInUse(self.refusal(error)) from error
+            raise StillInUse(self.refusal(error), until=self._over(resource.id)) from error
+
+    def _over(self, arn: str) -> str:
+        """Which endpoint services hold it, where they may be seen: AWS's refusal does not say."""
+        pages = self.ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate()
+        services = [one for page in pages for one in page["ServiceConfigurations"]]
+        over = sorted(one["ServiceId"] for one in services if arn in one.get("NetworkLoadBalancerArns", []))
+        if not over:
+            return ""
+        return (
+            f"Waiting does not end this: the endpoint service {', '.join(over)}, which is none that this path made, is "
+            "over it. When nobody needs it: aws ec2 delete-vpc-endpoint-service-configurations --service-ids "
+            f"{' '.join(over)}, then run destroy again"
+        )
 
     def _protected(self, arn: str) -> bool:
         answer = self.elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)
@@ -293,6 +343,8 @@ def _enforced(answer: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener(Resource):
+    unseen_codes = ("ListenerNotFound",)
+
     target_group: str
     idle_timeout_seconds: int
 
@@ -356,6 +408,12 @@ class TcpListener(AwsStep[Listener]):
         self.elbv2.delete_listener(ListenerArn=resource.id)
 
 
+_UNHEALTHY = (
+    "Waiting does not end this where something on the way was changed: `s3private plan` names what of the path was; "
+    "else look at the network ACLs and the route tables of aws.subnet_ids"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Targets(Resource):
     """An address stands for its port 443; any other port is said: `10.20.1.4:80`."""
@@ -380,7 +438,7 @@ class EndpointTargets(AwsStep[Targets]):
             return None
         healthy = frozenset(ip for ip, h in registered.items() if h.get("State") == "healthy")
         endpoint = found.get(InterfaceEndpoint)
-        wanted = frozenset(endpoint.ips) if endpoint else frozenset(registered)
+        wanted = self._wanted(endpoint) if endpoint else frozenset(registered)
         words = sorted({" ".join(filter(None, (h.get("State"), h.get("Reason")))) for h in registered.values()})
         ready = wanted <= healthy
         return Targets(
@@ -389,13 +447,32 @@ class EndpointTargets(AwsStep[Targets]):
             detail=", ".join(words),
             ips=frozenset(registered),
             healthy=healthy,
+            until=_UNHEALTHY if any(h.get("State") == "unhealthy" for h in registered.values()) else "",
         )
 
+    def _wanted(self, endpoint: InterfaceEndpoint) -> frozenset[str]:
+        """The endpoint's addresses; once it is in every subnet that is asked for, those in them alone: what it has
+        besides, it is about to leave."""
+        asked = set(self.config.subnet_ids)
+        if endpoint.ours and asked <= {one.subnet_id for one in endpoint.addresses}:
+            return frozenset(one.ip for one in endpoint.addresses if one.subnet_id in asked)
+        return frozenset(endpoint.ips)
+
     def create(self, found: Found) -> None:
-        self._register(found, found[InterfaceEndpoint].ips)
+        self._register(found, sorted(self._wanted(found[InterfaceEndpoint])))
+
+    def follows(self, resource: Targets, found: Found) -> str | None:
+        endpoint = found[InterfaceEndpoint]
+        moved = [s for s in self.config.subnet_ids if s not in endpoint.subnet_ids]
+        if not (endpoint.ours and moved and endpoint.addresses):
+            return None
+        return (
+            f"follow the endpoint into {', '.join(moved)}: its new addresses are healthy before an old one is taken "
+            f"out, and what is open to that has {found[TargetGroup].drain_seconds} s to end"
+        )
 
     def drift(self, resource: Targets, found: Found) -> str | None:
-        wanted = frozenset(found[InterfaceEndpoint].ips)
+        wanted = self._wanted(found[InterfaceEndpoint])
         if not wanted:
             return None  # an endpoint that is not there yet has no addresses: that is no reason to take any out
         if missing := sorted(wanted - resource.ips):
@@ -405,7 +482,7 @@ class EndpointTargets(AwsStep[Targets]):
         return None
 
     def update(self, resource: Targets, found: Found) -> None:
-        wanted = frozenset(found[InterfaceEndpoint].ips)
+        wanted = self._wanted(found[InterfaceEndpoint])
         if missing := sorted(wanted - resource.ips):
             self._register(found, missing)
         else:
@@ -414,7 +491,7 @@ class EndpointTargets(AwsStep[Targets]):
     def delete(self, resource: Targets, found: Found) -> None:
         self._deregister(found, resource.ips)
 
-    def _register(self, found: Found, ips: tuple[str, ...] | list[str]) -> None:
+    def _register(self, found: Found, ips: Iterable[str]) -> None:
         self.elbv2.register_targets(TargetGroupArn=found[TargetGroup].id, Targets=[_target(ip) for ip in ips])
 
     def _deregister(self, found: Found, ips: frozenset[str]) -> None:

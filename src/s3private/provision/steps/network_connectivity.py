@@ -100,6 +100,8 @@ class GivenWorkspaces(AccountStep[Workspaces]):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConnectivityConfig(Resource):
+    unseen_codes = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+
     name: str
 
 
@@ -236,6 +238,8 @@ _ALIVE = ("PENDING", "ESTABLISHED")
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateEndpointRule(Resource):
+    unseen_codes = ("InvalidVpcEndpointId.NotFound",)
+
     vpc_endpoint_id: str
     domain_names: tuple[str, ...]
     word: str
