@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emulated.ground import PollingClock
+from emulated.ground import Ground, PollingClock
 from emulated.hand import Hand
 from emulated.inspection import connections, count, not_settled
 from emulated.interruptions import DAY, WAYS, Interrupted, world
@@ -296,3 +296,17 @@ def test_a_foreign_security_group_of_the_paths_name_is_refused_at_plan(run: Inte
         assert "somebody else's" in report.message
     run.run(ground.destroy)
     assert ground.emulator.log.writes(mark) == []
+
+
+def test_a_group_that_a_rule_of_another_names_is_said_with_what_a_person_takes_out(ground: Ground) -> None:
+    ground.write(workspace_ids="[]")
+    ground.provision()
+    hand, vpc = Hand(ground.clients), ground.config.vpc_id
+    own = hand.group["GroupId"]
+    other = hand.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
+    rule: Any = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": own}]}
+    hand.ec2.authorize_security_group_ingress(GroupId=other, IpPermissions=[rule])
+    report = ground.destroy()
+    (left,) = [change for change in report.changes if change.step == "security group"]
+    assert f"named by a rule of {other}" in left.reason
+    assert left.reason.endswith(f"take {own} out of the rules of {other}, then run destroy again")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from s3private.errors import Conflict, NotYet
+from s3private.errors import Conflict, NotYet, PlatformError
 from s3private.provision.engine import (
     Action,
     AnyStep,
@@ -285,3 +285,18 @@ def test_a_deletion_that_failed_ends_the_walk_and_the_rest_is_reported(shelf: Sh
         ("base", Action.REMAINS, "not tried yet"),
     ]
     assert shelf.writes == []
+
+
+class OddStep(BaseStep):
+    def find(self, found: Found) -> Base | None:
+        answer: dict[str, str] = {}
+        return Base(id=answer["CidrBlock"])
+
+
+def test_an_answer_without_a_field_that_was_taken_as_there_is_one_line(shelf: Shelf) -> None:
+    with pytest.raises(PlatformError, match=r"^base: find: .*KeyError\('CidrBlock'\)$"):
+        plan([OddStep(shelf)])
+    for walk in (provision, destroy):
+        report = walk([OddStep(shelf)], clock=StandingClock(), timeout=100)
+        assert report.outcome is Outcome.FAILED
+        assert "base: find: " in report.message

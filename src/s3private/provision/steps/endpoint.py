@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -23,7 +22,7 @@ from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, Resource, State, StillInUse, Unsure
 from s3private.provision.names import is_regional_name
 from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
-from s3private.provision.steps.ownership import PATH_TAG
+from s3private.provision.steps.ownership import AT_ONCE, PATH_TAG
 from s3private.provision.steps.placement import LoadBalancer, Subnets
 
 if TYPE_CHECKING:
@@ -322,10 +321,6 @@ class InterfaceEndpoint(Resource):
         return self.dns_name.replace("*", "bucket", 1)
 
 
-_AT_ONCE = timedelta(hours=6)
-"""What two runs at once made is no further apart: a run takes an hour or two at the most."""
-
-
 def _canonical(policy: str) -> Any:
     try:
         return json.loads(policy)
@@ -458,10 +453,10 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
                 f"tag Name={self.config.resource_name}, with which the path makes them: take the tag off what is "
                 f"not its own: aws ec2 delete-tags --resources <id> --tags Key={PATH_TAG}"
             )
-        if made[-1] - made[0] > _AT_ONCE:
+        if made[-1] - made[0] > AT_ONCE:
             raise Unsure(
                 f"the interface endpoints {', '.join(addresses)} carry this path's tag, and were made more than "
-                f"{_AT_ONCE.total_seconds() / 3600:.0f} hours apart, not by two runs at once: delete the one that is "
+                f"{AT_ONCE.total_seconds() / 3600:.0f} hours apart, not by two runs at once: delete the one that is "
                 f"not needed, or take the tag off: aws ec2 delete-tags --resources <id> --tags Key={PATH_TAG}"
             )
         return sorted(

@@ -6,7 +6,6 @@ https://docs.databricks.com/aws/en/security/network/serverless-network-security/
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from s3private.provision.engine import Found, Resource, State, StillInUse, Unsur
 from s3private.provision.steps.base import AwsStep, error_code
 from s3private.provision.steps.endpoint import InterfaceEndpoint, SecurityGroup, raise_unsuccessful
 from s3private.provision.steps.load_balancer import Listener, TargetGroup, Targets
-from s3private.provision.steps.ownership import PATH_TAG
+from s3private.provision.steps.ownership import PATH_TAG, is_own_load_balancer
 from s3private.provision.steps.placement import LoadBalancer
 
 if TYPE_CHECKING:
@@ -96,12 +95,9 @@ class AcceptingService(AwsStep[EndpointService]):
 
     def _foreign(self, service: ServiceConfigurationTypeDef) -> list[str]:
         """What is behind it that is not the path's load balancer, which has one name in its account and region."""
-        own = re.compile(
-            rf"arn:{re.escape(self.config.partition)}:elasticloadbalancing:{re.escape(self.config.region)}:"
-            rf"{self.config.aws_account_id}:loadbalancer/net/{re.escape(self.config.resource_name)}/[0-9a-f]+"
-        )
         behind = [*service.get("NetworkLoadBalancerArns", []), *service.get("GatewayLoadBalancerArns", [])]
-        return [arn.split(":", 5)[-1] for arn in behind if not own.fullmatch(arn)] or ([] if behind else ["nothing"])
+        foreign = [arn.split(":", 5)[-1] for arn in behind if not is_own_load_balancer(arn, self.config)]
+        return foreign or ([] if behind else ["nothing"])
 
     def _refuse_untagged(self, found: Found) -> None:
         """AWS lets one service stand over a load balancer: one over the path's that has lost its tag is named here,

@@ -6,7 +6,6 @@ Targets come after the listener, because a target without a listener is never pr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, R, Resource, State, StillInUse, Unsure
 from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
 from s3private.provision.steps.endpoint import HTTPS, InterfaceEndpoint, SecurityGroup
+from s3private.provision.steps.ownership import is_own_load_balancer
 from s3private.provision.steps.placement import LoadBalancer, Subnets
 
 if TYPE_CHECKING:
@@ -100,10 +100,8 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
                 f"target group {self.config.resource_name} carries this path's tag and is {shape}, not {wanted}: where "
                 "only the VPC differs, aws.vpc_id is not the one that the path was built in; else delete it"
             )
-        own = re.compile(
-            rf"arn:[a-z-]+:elasticloadbalancing:[^:]+:\d+:loadbalancer/net/{self.config.resource_name}/\w+"
-        )
-        if foreign := [arn for arn in group.get("LoadBalancerArns", []) if not own.fullmatch(arn)]:
+        behind = group.get("LoadBalancerArns", [])
+        if foreign := [arn for arn in behind if not is_own_load_balancer(arn, self.config)]:
             raise Unsure(
                 f"target group {self.config.resource_name} carries this path's tag and is behind {', '.join(foreign)}, "
                 "which is none of this path's: its targets are somebody else's. Take the tag off, or the listener"
@@ -317,20 +315,7 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
                     f"may go: aws elbv2 modify-load-balancer-attributes --load-balancer-arn {resource.id} "
                     f"--attributes Key={_PROTECTION},Value=false, then run destroy again"
                 ) from error
-            raise StillInUse(self.refusal(error), until=self._over(resource.id)) from error
-
-    def _over(self, arn: str) -> str:
-        """Which endpoint services hold it, where they may be seen: AWS's refusal does not say."""
-        pages = self.ec2.get_paginator("describe_vpc_endpoint_service_configurations").paginate()
-        services = [one for page in pages for one in page["ServiceConfigurations"]]
-        over = sorted(one["ServiceId"] for one in services if arn in one.get("NetworkLoadBalancerArns", []))
-        if not over:
-            return ""
-        return (
-            f"Waiting does not end this: the endpoint service {', '.join(over)}, which is none that this path made, is "
-            "over it. When nobody needs it: aws ec2 delete-vpc-endpoint-service-configurations --service-ids "
-            f"{' '.join(over)}, then run destroy again"
-        )
+            raise StillInUse(self.refusal(error)) from error
 
     def _protected(self, arn: str) -> bool:
         answer = self.elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)

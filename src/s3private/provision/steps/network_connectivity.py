@@ -34,6 +34,7 @@ from s3private.provision.engine import Found, Remains, Resource, State, Unsure
 from s3private.provision.steps.base import AccountStep
 from s3private.provision.steps.endpoint import InterfaceEndpoint
 from s3private.provision.steps.endpoint_service import EndpointService
+from s3private.provision.steps.ownership import AT_ONCE
 
 _LOST_REPLIES = (
     DeadlineExceeded,
@@ -180,7 +181,8 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         else:
             return None, ()
         others = [n for n in named if n.network_connectivity_config_id != kept.network_connectivity_config_id]
-        at_once = [n for n in others if abs((n.creation_time or 0) - (kept.creation_time or 0)) <= _AT_ONCE_MS]
+        milliseconds = AT_ONCE.total_seconds() * 1000
+        at_once = [n for n in others if abs((n.creation_time or 0) - (kept.creation_time or 0)) <= milliseconds]
         if in_use := [str(n.network_connectivity_config_id) for n in others if _rules(n)]:
             raise Conflict(
                 f"several NCCs are named {self.config.ncc_name} and have rules: "
@@ -219,10 +221,6 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
             self.account.network_connectivity.delete_network_connectivity_configuration(ncc_id)
         except NotFound:
             return
-
-
-_AT_ONCE_MS = 6 * 3600 * 1000
-"""What two runs at once made is no further apart; an older one of the name is somebody's."""
 
 
 def _rules(ncc: NetworkConnectivityConfiguration) -> list[AwsPrivateEndpointRule]:
@@ -369,7 +367,11 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
             return None
         names = self.wanted_names(found)
         if set(resource.domain_names) != set(names):
-            return f"carries {', '.join(resource.domain_names) or 'no name'} instead of {', '.join(names)}"
+            return (
+                f"carries {', '.join(resource.domain_names) or 'no name'} instead of {', '.join(names)}: who reads by "
+                "one that goes is cut off until it has the new Route and the new name, which reaches serverless within "
+                "ten minutes, and running sessions when they are restarted"
+            )
         return None
 
     def update(self, resource: PrivateEndpointRule, found: Found) -> None:

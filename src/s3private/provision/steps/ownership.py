@@ -8,8 +8,10 @@ target, another developer) carries another owner mark, and is never crossed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from s3private.provision.config import PathConfig
@@ -18,7 +20,17 @@ from s3private.provision.engine import Unsure
 PATH_TAG = "s3private:path"
 OWNER_TAG = "s3private:owner"
 
+AT_ONCE = timedelta(hours=6)
+"""What two runs at once made is no further apart: a run takes an hour or two at the most. An older one is somebody's
+own."""
+
 Tags = Iterable[Mapping[str, Any]]
+
+
+def is_own_load_balancer(arn: str, config: PathConfig) -> bool:
+    """Whether it is a network load balancer of the path's name, which is one in its account and region."""
+    own = f"arn:{config.partition}:elasticloadbalancing:{config.region}:{config.aws_account_id}:loadbalancer/net/"
+    return bool(re.fullmatch(rf"{re.escape(own + config.resource_name)}/[0-9a-f]+", arn, re.ASCII))
 
 
 @dataclass(frozen=True)
