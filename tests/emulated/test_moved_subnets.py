@@ -134,6 +134,31 @@ def test_a_subnet_without_room_for_the_load_balancer_is_refused_before_any_write
     assert ground.emulator.log.writes(mark) == []
 
 
+def test_a_given_endpoint_in_a_zone_that_the_load_balancer_is_not_in_is_refused_before_any_write(
+    ground: Ground,
+) -> None:
+    first, second = ground.config.subnet_ids
+    third = other_subnet(ground, "10.20.3.0/24", THIRD)
+    made = ground.clients.ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=ground.config.vpc_id,
+        ServiceName=f"com.amazonaws.{ground.config.region}.s3",
+        SubnetIds=[first, third],
+        PrivateDnsEnabled=False,
+    )
+    given = made["VpcEndpoint"].get("VpcEndpointId")
+    ground.write(vpc_id=f'"{ground.config.vpc_id}"\nendpoint_id = "{given}"')
+    mark = ground.emulator.log.mark()
+    refused = ground.provision()
+    assert refused.outcome is Outcome.REFUSED
+    assert f"aws.endpoint_id: {given} is in {THIRD}, too, where the load balancer sends nothing" in refused.message
+    assert ground.emulator.log.writes(mark) == []
+    ground.write(
+        vpc_id=f'"{ground.config.vpc_id}"\nendpoint_id = "{given}"', subnet_ids=json.dumps([first, second, third])
+    )
+    assert ground.plan().outcome is Outcome.PLANNED
+
+
 def test_a_subnet_without_ipv4_addresses_is_a_conflict_in_one_line(ground: Ground) -> None:
     made = ground.clients.ec2.create_subnet(
         VpcId=ground.config.vpc_id, Ipv6Native=True, Ipv6CidrBlock="2001:db8:1234:1a00::/64", AvailabilityZone=THIRD
