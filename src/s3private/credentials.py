@@ -8,12 +8,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from s3private.authorities import authorities
-from s3private.errors import PlatformError, RouteError
+from s3private.errors import PlatformError, RouteError, S3PrivateError
+from s3private.printable import shown
+from s3private.redaction import redacted
 
 if TYPE_CHECKING:
     import boto3
@@ -29,14 +32,15 @@ _STS_CONNECT, _STS_READ = 5.0, 30.0
 def base_session(service_credential: str | None = None, region: str | None = None) -> boto3.Session:
     """A session of the named Unity Catalog service credential, or of boto3's own search where none is named.
 
-    The control plane vends the keys: no STS is called from here, and the session refreshes itself.
-    Raises RouteError where there is nothing that gives service credentials, PlatformError where it refuses.
+    The control plane vends the keys: no STS is called from here, and the session refreshes itself. What boto3's search
+    comes upon is a RouteError, now or at a request. Raises RouteError where there is nothing that gives service
+    credentials, PlatformError where it refuses.
     https://docs.databricks.com/aws/en/connect/unity-catalog/cloud-services/use-service-credentials
     """
     from boto3 import Session
 
     if service_credential is None:
-        return Session(region_name=region)
+        return searching_session(region)
     provider = vended_on_compute(service_credential)
     if provider is None:
         raise RouteError(
@@ -44,6 +48,76 @@ def base_session(service_credential: str | None = None, region: str | None = Non
             "elsewhere give connect(route, session=boto3.Session(...)), or --profile on the command line"
         )
     return Session(botocore_session=provider, region_name=region)
+
+
+def searching_session(region: str | None) -> boto3.Session:
+    """A session of boto3's own search, whose every failure is a RouteError of one line: now or at a request, for keys
+    are fetched again in the middle of a run. botocore lets its providers' exceptions through as they are.
+    https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
+    """
+    from boto3 import Session
+    from botocore.credentials import CredentialProvider, CredentialResolver, create_credential_resolver
+    from botocore.session import get_session
+
+    class Search(CredentialProvider):
+        METHOD = "search"
+
+        def load(self) -> _Found | None:
+            with credential_settings():
+                found = create_credential_resolver(session, region_name=region).load_credentials()
+            return _Found(found) if found is not None else None
+
+    session = get_session()
+    session.register_component("credential_provider", CredentialResolver([Search()]))
+    return Session(botocore_session=session, region_name=region)
+
+
+class _Found:
+    """What the search found; whatever is asked of it may fetch keys."""
+
+    def __init__(self, found: Any) -> None:
+        self._found = found
+
+    def __getattr__(self, name: str) -> Any:
+        with credential_settings():
+            return getattr(self._found, name)
+
+    def get_frozen_credentials(self) -> Any:
+        with credential_settings():
+            return self._found.get_frozen_credentials()
+
+
+@contextmanager
+def credential_settings() -> Iterator[None]:
+    """Within, the machine's AWS settings are read. Raises RouteError for whatever they come to."""
+    try:
+        yield
+    except S3PrivateError:
+        raise
+    except Exception as error:
+        # A program's output, files, other hosts, a terminal: there is no list of what a provider may raise.
+        raise RouteError(_settings_words(error)) from error
+
+
+_ENDED_LOGINS = {"SSOError": "aws sso login", "TokenRetrievalError": "aws sso login", "LoginError": "aws login"}
+
+
+def _settings_words(error: Exception) -> str:
+    """One line: what it came to, and what to look at."""
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or ""
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    said = redacted(" ".join(str(error).split()))[:400].rstrip(".") or kinds[0]
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    elif isinstance(error, EOFError):
+        said = "the AWS profile asks for an MFA code, and there is no terminal to ask at"
+    elif isinstance(error, ValueError) and "BotoCoreError" not in kinds:
+        said = f"{said} (a credential_process that prints no JSON, or what is written in a file or variable)"
+    where = "look at AWS_PROFILE, the other AWS_ variables and ~/.aws"
+    login = next((_ENDED_LOGINS[kind] for kind in kinds if kind in _ENDED_LOGINS), "")
+    if login:
+        return f"{said}: log in with `{login}{f' --profile {shown(profile)}' if profile else ''}`, or {where}"
+    return f"{said}: {where}"
 
 
 def vended_on_compute(service_credential: str) -> BotocoreSession | None:

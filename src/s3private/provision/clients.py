@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config as BotocoreConfig
-from botocore.exceptions import BotoCoreError
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.clock import RealClock
@@ -30,7 +29,14 @@ from databricks.sdk.errors.base import DatabricksError
 from requests.exceptions import RequestException
 
 from s3private.authorities import authorities
-from s3private.credentials import assumed_role_session, refreshing_session, refused_credential, vended_on_compute
+from s3private.credentials import (
+    assumed_role_session,
+    credential_settings,
+    refreshing_session,
+    refused_credential,
+    searching_session,
+    vended_on_compute,
+)
 from s3private.errors import ConfigError, PlatformError, RouteError
 from s3private.provision.config import ACCOUNT_HOST, GOVCLOUD_ACCOUNT_HOST, PathConfig
 from s3private.provision.sign_in import SignIn, why_not, within
@@ -140,7 +146,16 @@ class Clients:
     @cached_property
     def _base(self) -> boto3.Session:
         config = self._config
-        return _vended(config, self._waits) if config.service_credential else boto3.Session(region_name=config.region)
+        if config.service_credential:
+            return _vended(config, self._waits)
+        session = searching_session(config.region)
+        with credential_settings():
+            found = session.get_credentials()
+            if found is None:
+                raise RouteError("no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+            # Fetched now: who cannot get them learns it before anything is asked.
+            found.get_frozen_credentials()
+        return session
 
     @cached_property
     def _verify(self) -> bool | str:
@@ -234,11 +249,10 @@ def _without_settings(said: str) -> str:
 def _aws_settings() -> Iterator[None]:
     """What boto3 cannot make a client of is found before any call is made."""
     try:
-        yield
+        with credential_settings():
+            yield
     except RouteError as error:
         raise ConfigError(str(error)) from error
-    except BotoCoreError as error:
-        raise ConfigError(f"{error}: look at AWS_PROFILE, the other AWS_ variables and ~/.aws") from error
 
 
 def account_host(config: PathConfig) -> str:
