@@ -76,6 +76,8 @@ class Origin:
         """What is said of any other."""
         self.raw: Callable[[Request], Iterable[bytes] | None] = lambda request: None
         """What is sent in the place of an answer, byte by byte as it is given; None: the answer."""
+        self.corked = False
+        """The pieces of `raw` reach the client together, each in a TLS record of its own (Linux' TCP_CORK)."""
         self.server_context = authority.server_context
         self.addresses: list[str] = []
         """Of each connection: which address of this machine it came to."""
@@ -189,8 +191,12 @@ class Origin:
     def _answer(self, connection: socket.socket, request: Request) -> None:
         self.before(request)
         if (said := self.raw(request)) is not None:
-            for piece in said:
-                connection.sendall(piece)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, self.corked)
+            try:
+                for piece in said:
+                    connection.sendall(piece)
+            finally:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, False)
             return
         fault = self.fault(request)
         status, fields, body = self._content(request)
