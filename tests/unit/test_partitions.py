@@ -95,20 +95,20 @@ def test_what_the_uri_names_is_no_column(origin: Origin, s3: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("filters", "opened"),
     [
-        ([("y", "==", 2)], {"y=2"}),
-        ([("y", ">", 1), ("v", ">", 100)], {"y=2", "y=3"}),
-        ([[("y", "==", 1), ("v", "<", 50)], [("y", "in", [3])]], {"y=1", "y=3"}),
-        ([[("y", "==", 1)], [("v", "==", 1)]], {"y=1", "y=2", "y=3"}),
-        (pc.field("y") != 2, {"y=1", "y=3"}),
-        ((pc.field("y") != 2) & (pc.field("v") > 0), {"y=1", "y=2", "y=3"}),
-        ([("y", "==", 9)], {"y=1"}),
+        ([("y", "==", 2)], ["y=2"]),
+        ([("y", ">", 1), ("v", ">", 100)], ["y=2", "y=3"]),
+        ([[("y", "==", 1), ("v", "<", 50)], [("y", "in", [3])]], ["y=1", "y=3"]),
+        ([[("y", "==", 1)], [("v", "==", 1)]], ["y=1", "y=2", "y=3"]),
+        (pc.field("y") != 2, ["y=1", "y=3"]),
+        ((pc.field("y") != 2) & (pc.field("v") > 0), ["y=1", "y=2", "y=3"]),
+        ([("y", "==", 9)], ["y=1"]),
     ],
     ids=str,
 )
 def test_filters_on_them_leave_files_out(origin: Origin, s3: Any, tmp_path: Path, filters: Any, opened: Any) -> None:
     put(origin, tmp_path, ["y=1/", "y=2/", "y=3/"])
     table = read_parquet(s3, "s3://b/t/", filters=filters)
-    assert {each.key.split("/")[1] for each in origin.requests if each.method == "GET" and each.key} == opened
+    assert {each.key.split("/")[1] for each in origin.requests if each.method == "GET" and each.key} == set(opened)
     expected = pq.read_table(tmp_path, filters=filters)
     assert by_v(table) == by_v(expected)
     one = read_parquet(s3, "s3://b/t/", filters=filters, columns=["v"])

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -415,7 +416,7 @@ def test_wrong_arguments_are_refused_with_how_to_write_them(
         ({"workers": 0}, "workers is a number"),
         ({"memory": 0}, "memory is a number"),
     ],
-    ids=str,
+    ids=lambda each: re.sub(" object at 0x[0-9a-f]+", "", str(each)),
 )
 def test_no_argument_ends_in_an_exception_of_others(origin: Origin, s3: Any, how: dict[str, Any], said: str) -> None:
     origin.put("b", "t.parquet", parquet(sales(rows=100)))
