@@ -12,7 +12,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from s3private.entries import ObjectEntry
+from s3private.entries import ObjectEntry, ObjectVersion
 from s3private.errors import Refused
 from s3private.whole_file import LONGEST, temporary
 
@@ -71,7 +71,8 @@ class KeyFiles:
 
     Keys in S3's order: one that is a file keeps its place, what would be below it is refused. In any other order, what
     comes first has the place, as the file system says.
-    Memory: none; the keys, where the file system takes two names for one (`A` and `a`; `é` in one and in two pieces).
+    Memory: none; the keys, where the file system takes two names for one (`A` and `a`; `é` in one and in two pieces),
+    and of versions.
     """
 
     def __init__(self, root: Path, cut: int = 0) -> None:
@@ -80,15 +81,29 @@ class KeyFiles:
         self._above: list[str] = []
         self._names: dict[str, str] | None = None
         self._tried = False
+        self._kind: type[ObjectEntry | ObjectVersion] | None = None
+        self._versions: dict[str, str] = {}
+        self._directory = root
 
-    def file(self, entry: ObjectEntry) -> Path:
+    def file(self, entry: ObjectEntry | ObjectVersion) -> Path:
         """Raises Refused."""
         file = file_below(self._root, entry.key[self._cut :], entry.uri)
         self.tell_apart(entry)
+        if file.parent != self._directory:
+            self._refuse_links(file.parent, entry.uri)
+            self._directory = file.parent
         return file
 
-    def tell_apart(self, entry: ObjectEntry) -> None:
-        """Raises Refused where another key has its file, or one that would be above it."""
+    def tell_apart(self, entry: ObjectEntry | ObjectVersion) -> None:
+        """Raises Refused where another key or version has its file, or a key that would be above it."""
+        if self._kind is not type(entry):
+            if self._kind is not None:
+                raise cannot_be_a_file(entry.uri, self._root, "objects and versions of objects were given together")
+            self._kind = type(entry)
+        if isinstance(entry, ObjectVersion):
+            first = self._versions.setdefault(entry.key, entry.version_id)
+            if first != entry.version_id:
+                raise cannot_be_a_file(entry.uri, self._root, f"its version {first} is that file")
         while self._above and not entry.key.startswith(self._above[-1]):
             self._above.pop()
         for above in self._above:
@@ -97,7 +112,14 @@ class KeyFiles:
         self._refuse_second(entry)
         self._above.append(entry.key)
 
-    def _refuse_second(self, entry: ObjectEntry) -> None:
+    def _refuse_links(self, directory: Path, uri: str) -> None:
+        """Whoever else writes into the root could lead a key out of it, or two keys into one file."""
+        while directory != self._root:
+            if directory.is_symlink():
+                raise cannot_be_a_file(uri, self._root, f"{directory} is a link to another directory")
+            directory = directory.parent
+
+    def _refuse_second(self, entry: ObjectEntry | ObjectVersion) -> None:
         if not self._tried:
             self._tried = True
             self._names = {} if takes_two_names_for_one(self._root) else None

@@ -20,7 +20,16 @@ from s3private.descriptor import Descriptor
 from s3private.errors import ReadError
 from s3private.forks import Here
 from s3private.journal import Journal, UnderWay, is_ours, is_still, user
-from s3private.whole_file import JOURNAL, NO_LINK, hidden_name, into_place, refuse_special, set_time, temporary
+from s3private.whole_file import (
+    JOURNAL,
+    NO_LINK,
+    hidden_name,
+    into_place,
+    name_file,
+    refuse_special,
+    set_time,
+    temporary,
+)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 _PLACE_UNFIT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.ESPIPE}
@@ -104,7 +113,7 @@ def staged(target: Path, *, sequential: tuple[str, ...], refuse: bool) -> Iterat
     # A link may lead to such a place.
     real = Path(os.path.realpath(target.parent)) / target.name
     unfit = str(target.absolute()).startswith(sequential) or str(real).startswith(sequential)
-    with contextlib.ExitStack() as ending:
+    with _named(target), contextlib.ExitStack() as ending:
         found = None if unfit else _gathered(target.parent, target, real, refuse)
         if found is None:
             found = _gathered(ending.enter_context(_private_directory()), target, real, refuse)
@@ -116,6 +125,15 @@ def staged(target: Path, *, sequential: tuple[str, ...], refuse: bool) -> Iterat
             done = True
         finally:
             found.leave(done)
+
+
+@contextlib.contextmanager
+def _named(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        name_file(error, target)
+        raise
 
 
 def _gathered(directory: Path, target: Path, real: Path, refuse: bool) -> Staging | None:

@@ -53,8 +53,9 @@ def write_bytes_whole(file: Path, body: bytes | memoryview, modified: float | No
             # Before the rename: a disk over the network says here what it could not keep.
             os.close(number)
         into_place(unfinished, file, modified)
-    except BaseException:
+    except BaseException as error:
         _remove(unfinished)
+        name_file(error, file)
         raise
 
 
@@ -68,9 +69,16 @@ def writing_whole(file: Path, modified: float | None = None) -> Iterator[BinaryI
             out.flush()
             set_time(unfinished, modified)
         into_place(unfinished, file, modified)
-    except BaseException:
+    except BaseException as error:
         _remove(unfinished)
+        name_file(error, file)
         raise
+
+
+def name_file(error: BaseException, file: Path) -> None:
+    """What a write to a descriptor raises names none: a full disk should say which one it is."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.filename = str(file)
 
 
 def temporary(target: Path, opened: Callable[[str, int], T]) -> tuple[T, Path]:

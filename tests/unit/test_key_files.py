@@ -7,6 +7,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import boto3
 import pytest
 
 from origin.server import Origin
-from s3private import ReadError, Refused, connect, download, download_prefix, list_objects
+from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, connect, download, download_prefix, list_objects
 from s3private.jobs import read
 from s3private.jobs.ending import JobFailed
 
@@ -223,3 +224,56 @@ def test_a_file_of_the_job_is_whole_or_the_old_one(
     with pytest.raises(JobFailed, match="No space left"):
         read.main([f"--volume={volume}", "--route=demo.route.json", "--bucket=b", "--prefix=p/", "--output=out"])
     assert files(volume / "out") == {"b/p/a": b"old"}
+
+
+@pytest.mark.parametrize("size", [4, 9 << 20])
+def test_a_directory_that_is_a_link_is_not_followed(origin: Origin, s3: Any, tmp_path: Path, size: int) -> None:
+    """Out of the directory, or to where another key's file is."""
+    dest, elsewhere = tmp_path / "dest", tmp_path / "elsewhere"
+    (dest / "real").mkdir(parents=True)
+    elsewhere.mkdir()
+    (dest / "out").symlink_to(elsewhere)
+    (dest / "twice").symlink_to("real")
+    for key in ("out/x", "out/deep/x", "real/x", "twice/x"):
+        origin.put("b", key, key.encode() * (size // 4))
+    refused: dict[str, str] = {}
+    done = download_prefix(s3, "s3://b/", dest, on_error=lambda uri, error: refused.update({uri: str(error)}))
+    assert sorted(refused) == ["s3://b/out/deep/x", "s3://b/out/x", "s3://b/twice/x"]
+    assert all("is a link to another directory" in said for said in refused.values())
+    assert (done.files, done.left_out) == (1, 3)
+    assert files(elsewhere) == {}
+    assert files(dest) == {"real/x": b"real/x" * (size // 4)}
+    # A root that is a link was named by the caller.
+    (tmp_path / "link").symlink_to(elsewhere)
+    assert download_prefix(s3, "s3://b/out/", tmp_path / "link").files == 2
+
+
+@pytest.mark.parametrize("size", [4, 9 << 20])
+def test_two_versions_of_a_key_are_not_one_file(origin: Origin, s3: Any, tmp_path: Path, size: int) -> None:
+    stored = {each: origin.put("b", "p/x", each.encode() * (size // 2), version=each) for each in ("v2", "v1")}
+    now = datetime.now(UTC)
+    versions: list[Any] = [
+        ObjectVersion("b", "p/x", each, each == "v2", False, size, now, stored[each].etag, "STANDARD")
+        for each in ("v2", "v1")
+    ]
+    with pytest.raises(Refused, match=r"1 object has no place for a file.*its version v2 is that file"):
+        download_prefix(s3, "s3://b/p/", tmp_path, entries=iter(versions))
+    assert files(tmp_path) == {"x": b"v2" * (size // 2)}
+    entry: Any = ObjectEntry("b", "p/x", size, now, stored["v2"].etag, "STANDARD")
+    with pytest.raises(Refused, match=r"1 object has no place.*objects and versions of objects were given together"):
+        download_prefix(s3, "s3://b/p/", tmp_path, entries=iter([versions[0], entry]))
+
+
+@pytest.mark.parametrize("size", [4, 9 << 20])
+def test_a_full_disk_is_said_of_a_file(
+    origin: Origin, s3: Any, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin.put("b", "x", bytes(size))
+
+    def full(*arguments: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path / 'x'}'"):
+        download_prefix(s3, "s3://b/", tmp_path)
