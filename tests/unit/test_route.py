@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -238,3 +239,60 @@ def test_a_key_that_a_later_version_added_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "demo.route.json"
     file.write_bytes(document(colour="red", more={"a": [1]}))
     assert Route.load(file) == ROUTE
+
+
+def test_what_is_just_within_its_bounds_is_a_route(tmp_path: Path) -> None:
+    file = tmp_path / "demo.route.json"
+    for changed in (
+        {"buckets": ["b" * 255] + ["b"] * 99},
+        {"idle_timeout_seconds": 1},
+        {"idle_timeout_seconds": 6000},
+        {"endpoint_url": f"https://{HOST}:65535"},
+        {"endpoint_url": "https://127.255.255.255:1"},
+    ):
+        file.write_bytes(document(**changed))
+        loaded = Route.load(file)
+        assert {
+            name: list(value) if isinstance(value := getattr(loaded, name), tuple) else value for name in changed
+        } == changed
+    assert LARGEST == 64 << 10
+    file.write_bytes(document().ljust(LARGEST))
+    assert Route.load(file) == ROUTE
+    # AWS: idle connections are cut after 350 seconds.
+    assert ROUTE.idle_timeout_seconds == 350
+
+
+@pytest.mark.parametrize(("host", "here"), [("localhost:1", True), ("127.0.0.9:1", True), (HOST, False)])
+def test_a_route_says_whether_it_leads_to_this_machine(host: str, here: bool) -> None:
+    assert replace(ROUTE, endpoint_url=f"https://{host}").on_this_machine is here
+
+
+def test_what_is_wrong_is_shown_as_it_stands_there_and_not_all_of_a_long_one(tmp_path: Path) -> None:
+    def said(**changed: Any) -> str:
+        with pytest.raises(RouteError) as refused:
+            replace(ROUTE, **changed)
+        return str(refused.value)
+
+    assert said(region="x" * 198).endswith(f"got '{'x' * 198}'")
+    assert said(region="x" * 199).endswith(f"got '{'x' * 199}…")
+    nested: Any = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert said(region=nested).endswith("got a list")
+    with pytest.raises(RouteError, match=r"cannot read the route.*: No such file or directory"):
+        Route.load(tmp_path / "none.json")
+    (tmp_path / "nan.json").write_bytes(document(idle_timeout_seconds=float("nan")))
+    with pytest.raises(RouteError, match="NaN is no number"):
+        Route.load(tmp_path / "nan.json")
+
+
+def test_a_route_that_was_read_leaves_no_file_open(tmp_path: Path) -> None:
+    ROUTE.save(tmp_path / "demo.route.json")
+    read = os.open(tmp_path, os.O_RDONLY)
+    os.close(read)
+    for file in (tmp_path / "demo.route.json", tmp_path):
+        with contextlib.suppress(RouteError):
+            Route.load(file)
+    again = os.open(tmp_path, os.O_RDONLY)
+    os.close(again)
+    assert again == read, "the lowest number that is free"
