@@ -39,9 +39,10 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@$(BIN)/python -m s3private_emulator.demo
 
+# One more than there are processors: many tests wait for the other end.
 test: lint
-	@echo "== tests"
-	@$(BIN)/python -m pytest -q
+	@echo "== tests; about ten minutes on two processors"
+	@$(BIN)/python -m pytest -q -n $$(($$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)) --dist loadfile
 
 test-bundle: $(READY)
 	@echo "== the bundle, deployed and run by the databricks command"

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from botocore.loaders import JSONFileLoader, Loader
 
 from loopback import only_loopback
 
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
 only_loopback()
 # boto3's search for credentials ends at the instance's metadata service, which is another machine.
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+class _ReadOnce(JSONFileLoader):
+    """Every session of botocore reads the services' models anew, EC2's for a second: here a process shares them."""
+
+    read: ClassVar[dict[str, Any]] = {}
+
+    def load_file(self, file_path: str) -> Any:
+        if file_path not in self.read:
+            self.read[file_path] = super().load_file(file_path)
+        return self.read[file_path]
+
+
+Loader.FILE_LOADER_CLASS = _ReadOnce
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import gc
 import os
 import random
 import select
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
@@ -355,9 +356,14 @@ def test_what_comes_before_anything_was_asked_is_no_answer(server: Lists) -> Non
 @pytest.mark.parametrize("what", ["a head", "a body", "chunks"])
 def test_a_byte_now_and_then_is_no_answer(server: Lists, what: str) -> None:
     """Each comes well within the time; all of them never would."""
-    time = [1000.0]
+    time, looked = [1000.0], threading.Semaphore(0)
     wire = wire_to(server)
-    wire.now = lambda: time[0]
+
+    def now() -> float:
+        looked.release()
+        return time[0]
+
+    wire.now = now
     begin = {
         "a head": b"HTTP/1.1 200 OK\r\nx: ",
         "a body": head(200, {"content-length": "100000"}),
@@ -367,6 +373,8 @@ def test_a_byte_now_and_then_is_no_answer(server: Lists, what: str) -> None:
     def trickle(request: Request) -> Iterator[bytes]:
         yield begin
         for _ in range(2000):
+            # A second passes when somebody looks at the clock: however slow they are, they see each of them.
+            assert looked.acquire(timeout=60)
             time[0] += 1
             yield b"x"
 
