@@ -8,6 +8,7 @@ GET  /_emulator/faults      POST {"operation": "ec2:CreateVpcEndpoint", "fault":
                             DELETE forgets them all
 POST /_emulator/endings     {"takes": "rule-endpoint-id", "state": "CREATE_FAILED", "message": "..."}, or a list
 POST /_emulator/stranger    {"service_name": "com.amazonaws.vpce...."}
+POST /_emulator/session     {"workspace": 1001001001001001, "token": "dapi..."}
 GET  /_emulator/resolve?from=<place>&name=<host>
 GET  /_emulator/reach?from=<place>&via=<via>&port=<port>
 """
@@ -28,6 +29,7 @@ from s3private_emulator.log import RequestLog
 from s3private_emulator.network import Network
 from s3private_emulator.place import Place
 from s3private_emulator.privatelink import NoSuchService, NotAllowed
+from s3private_emulator.workspace.refusals import Refusal
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -47,7 +49,9 @@ class Control:
         faults: Faults,
         network: Network,
         stranger: Callable[[str], str],
+        session: Callable[[int, str], dict[str, str]],
     ) -> None:
+        self._session = session
         self._world = world
         self._log = log
         self._delays = delays
@@ -61,6 +65,7 @@ class Control:
             "/_emulator/faults": {"GET": self._get_faults, "POST": self._post_faults, "DELETE": self._delete_faults},
             "/_emulator/endings": {"POST": self._post_endings},
             "/_emulator/stranger": {"POST": self._post_stranger},
+            "/_emulator/session": {"POST": self._post_session},
             "/_emulator/resolve": {"GET": self._resolve},
             "/_emulator/reach": {"GET": self._reach},
         }
@@ -126,6 +131,15 @@ class Control:
             raise BadRequest(str(error)) from error
         self._delays.end_badly(*endings)
         return self._get_faults(request)
+
+    def _post_session(self, request: Request) -> Answer:
+        asked = _body(request)
+        try:
+            return self._session(int(asked["workspace"]), str(asked["token"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadRequest("workspace and token are needed, of a workspace that is there") from error
+        except Refusal as error:
+            raise BadRequest(str(error)) from error
 
     def _post_stranger(self, request: Request) -> Answer:
         service_name = _body(request).get("service_name")

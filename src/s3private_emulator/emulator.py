@@ -123,6 +123,7 @@ class Emulator:
                 faults=self.faults,
                 network=self.network,
                 stranger=self.stranger,
+                session=lambda workspace_id, token: self.workspaces[workspace_id].session(token),
             )
             self.control_url = self.serve(control)
             for workspace in self.workspaces.values():
@@ -220,7 +221,6 @@ class Emulator:
                 {
                     **asdict(workspace),
                     "host": f"https://{self.workspaces[workspace.id].host}",
-                    "folders": self.workspaces[workspace.id].shown_folders(),
                 }
                 for workspace in world.workspaces
             ],

@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -95,11 +96,15 @@ def run(
 
 
 def _world(control_url: str) -> dict[str, Any]:
+    return _asked(f"{control_url}/_emulator/world")
+
+
+def _asked(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     # The address is on loopback, whatever proxy this machine uses for the rest.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(f"{control_url}/_emulator/world", timeout=30) as response:
-        world: dict[str, Any] = json.load(response)
-        return world
+    with direct.open(url, None if body is None else json.dumps(body).encode(), timeout=30) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         session = Session(Path(folder), args.program)
         try:
             if token:
-                env |= session.begin(_world(control_url), args.workspace, token)
+                env |= session.begin(control_url, args.workspace, token)
             child_env = environment(control_url, place, env)
         except OSError as error:
             parser.error(f"no emulator at {control_url} ({error}): run `make emulate` and paste its exports again")
@@ -150,9 +155,10 @@ class Session:
         self._result = folder / "result.json"
         self.command = list(program)
 
-    def begin(self, world: dict[str, Any], workspace_id: int, token: str) -> dict[str, str]:
-        """Returns the environment that it needs. Raises LookupError for a workspace that is not there."""
-        workspaces = {each["id"]: each for each in world["workspaces"]}
+    def begin(self, control_url: str, workspace_id: int, token: str) -> dict[str, str]:
+        """Returns the environment that it needs. Raises LookupError for a workspace that is not there or lets the token
+        not in, OSError where there is no emulator."""
+        workspaces = {each["id"]: each for each in _world(control_url)["workspaces"]}
         if workspace_id not in workspaces:
             raise LookupError(f"no workspace {workspace_id}: there are {', '.join(map(str, workspaces))}")
         workspace = workspaces[workspace_id]
@@ -173,8 +179,11 @@ class Session:
         written = self._folder / "task.json"
         written.write_text(json.dumps(task), encoding="utf-8")
         written.chmod(0o600)
-        folders = os.pathsep.join(f"/{name}={workspace['folders'][name]}" for name in ("Volumes", "Workspace"))
-        return {TASK_VARIABLE: str(written), "S3PRIVATE_EMULATOR_FOLDERS": folders, "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            folders = _asked(f"{control_url}/_emulator/session", {"workspace": workspace_id, "token": token})
+        except urllib.error.HTTPError as error:
+            raise LookupError(f"workspace {workspace_id}: {error.read().decode().strip()}") from error
+        return {TASK_VARIABLE: str(written), **folders}
 
     def say_how_it_ended(self) -> None:
         """A notebook's error, which its own process has only written down."""

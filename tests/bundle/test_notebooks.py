@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from databricks.sdk import WorkspaceClient
 
 from bundle.conftest import Site
 from s3private.jobs import wheel
 from s3private.route import Route
+from s3private_emulator.workspace.identity import TOKEN
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -68,12 +70,14 @@ def test_a_failing_fixture_fails_the_notebook(site: Site, file: Path) -> None:
     assert "AccessDenied" in done.stdout + done.stderr
 
 
-def serverless(site: Site, *program: str) -> subprocess.CompletedProcess[str]:
+def serverless(site: Site, *program: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
     """As README types it, with the exports of `make emulate`."""
     emulator = site.emulator
     number = str(emulator.world.workspaces[0].id)
     command = [sys.executable, "-m", "s3private_emulator.serverless", "--workspace", number, "--", *program]
     given = {**site.environment(), **emulator.workspace_exports()}
+    if token is not None:
+        given["DATABRICKS_TOKEN"] = token
     return subprocess.run(command, env=given, cwd=site.volume, capture_output=True, text=True, check=False)
 
 
@@ -125,6 +129,15 @@ def test_what_provision_prints_works_pasted_into_a_notebook(site: Site, monkeypa
     cell += ["print(s3private.__file__)", f'print(len(list(s3private.list_objects(s3, "s3://{site.bucket}/"))))']
     notebook = ["# Databricks notebook source", f"# MAGIC {install}", "", "# COMMAND ----------", "", *cell]
     (site.volume / "pasted.py").write_text("\n".join(notebook), encoding="utf-8")
+    made = {"catalog_name": "main", "schema_name": "default", "name": "files", "volume_type": "MANAGED"}
+    WorkspaceClient(
+        host=emulator.workspace_urls[emulator.world.workspaces[0].id], token=TOKEN, auth_type="pat"
+    ).api_client.do("POST", "/api/2.1/unity-catalog/volumes", body=made)
+    done = serverless(site, "pasted.py", token="dapi-emulated-analyst")
+    assert done.returncode == 1
+    assert "Could not open requirements file" in done.stderr
+    assert "no workspace" not in (refused := serverless(site, "pasted.py", token="dapi-nobody")).stderr
+    assert "Invalid access token" in refused.stderr
     done = serverless(site, "pasted.py")
     assert done.returncode == 0, done.stdout + done.stderr
     installed, where, count = done.stdout.splitlines()

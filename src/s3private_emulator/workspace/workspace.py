@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
@@ -77,7 +78,9 @@ class Workspace:
             runs=folder / "runs",
         )
         jobs = Jobs(store, permissions)
-        self._runs = Runs(store, jobs, permissions, self.tokens, Sight(self.tree, self.catalog, privileges), compute)
+        self._store = store
+        self._sight = Sight(self.tree, self.catalog, privileges)
+        self._runs = Runs(store, jobs, permissions, self.tokens, self._sight, compute)
         parts = (self.catalog, self.tree, self.credentials, permissions, jobs, self._runs, Secrets(store))
 
         def add(router: Router) -> None:
@@ -98,9 +101,13 @@ class Workspace:
         self.one_host: WSGIApplication = OneHost(app, account, self.tokens, account_api=True)
         store.save()
 
-    def shown_folders(self) -> dict[str, str]:
-        """Where what programs see as /Volumes and /Workspace lies on this machine."""
-        return {"Volumes": str(self._folders.volumes.resolve()), "Workspace": str(self._folders.tree.resolve())}
+    def session(self, token: str) -> dict[str, str]:
+        """The environment in which a program of whoever the token is has /Volumes and /Workspace, as far as they may.
+        Raises Refusal."""
+        principal = self.tokens.bearer(f"Bearer {token}")
+        with self._store.lock:
+            denied = self._sight.denied(principal)
+        return replace(self._folders, private_root=False).environment(denied)
 
     def close(self) -> None:
         """End the runs that are under way."""

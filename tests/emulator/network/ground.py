@@ -76,6 +76,7 @@ class Ground:
                 delays=Delays(self.clock),
                 faults=Faults(),
                 network=self.network,
+                session=lambda _workspace, _token: {},
                 stranger=lambda name: name,
             ),
             crash=self.crash,
