@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from s3private.errors import Refused
+from s3private.notebook_html import fields_html
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 """Upper case, `_` and up to 255 characters: us-east-1 gave such names until 2018, and they are still served.
@@ -30,6 +31,9 @@ class ObjectEntry(NamedTuple):
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
+    def _repr_html_(self) -> str:
+        return fields_html(self._asdict())
+
 
 class ObjectVersion(NamedTuple):
     """One version of an object, or a delete marker, which has neither bytes (size 0) nor an ETag ("").
@@ -50,6 +54,9 @@ class ObjectVersion(NamedTuple):
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    def _repr_html_(self) -> str:
+        return fields_html(self._asdict())
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from s3private.errors import RouteError
+from s3private.notebook_html import fields_html
 from s3private.whole_file import write_whole
 
 SCHEMA_VERSION = 1
@@ -145,6 +146,9 @@ class Route:
         parsed = self._parsed()
         assert parsed is not None
         return parsed
+
+    def _repr_html_(self) -> str:
+        return fields_html(asdict(self))
 
     def to_json(self) -> str:
         return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=2) + "\n"

@@ -18,6 +18,7 @@ from s3private.botocore_errors import as_ours
 from s3private.client import connect, route_of, verify_of
 from s3private.errors import PlatformError
 from s3private.list_xml import page_of
+from s3private.notebook_html import text_html
 from s3private.printable import plain
 from s3private.raw_answers import raw_answer
 from s3private.route import Route
@@ -100,6 +101,9 @@ class Verified:
             "proves": list(self.proves),
             "proves_not": list(self.proves_not),
         }
+
+    def _repr_html_(self) -> str:
+        return text_html(self.as_table())
 
     def as_table(self) -> str:
         """Lines for people."""

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from s3private import botocore_errors, credentials, whereabouts
 from s3private.cli import main, parser
 from s3private.client import signer_of
 from s3private.errors import NotYet, RouteError
+from s3private.notebook_html import text_html
 from s3private.route import Route
 
 ROLE = "arn:aws:iam::222222222222:role/reader"
@@ -204,3 +206,14 @@ def test_a_route_with_one_more_key_is_read_by_who_does_not_know_it(route: str) -
     document = {**json.loads(file.read_text("utf-8")), "later": {"anything": [1]}}
     file.write_text(json.dumps(document), encoding="utf-8")
     assert Route.load(file) == far()
+
+
+def test_what_a_notebook_shows_of_a_record_holds_no_markup_of_a_key() -> None:
+    when = datetime(2026, 1, 31, tzinfo=UTC)
+    key = "<script>x</script>\n&"
+    entry = s3private.ObjectEntry(bucket="b", key=key, size=1, last_modified=when, etag='"e"', storage_class="STANDARD")
+    shown = entry._repr_html_()
+    assert "<td>&lt;script&gt;x&lt;/script&gt;\\n&amp;</td>" in shown
+    assert "<script>" not in shown
+    assert "<tr><th>region</th><td>eu-west-1</td></tr>" in far()._repr_html_()
+    assert text_html("a <b>\nc") == "<pre>a &lt;b&gt;\nc</pre>"
