@@ -1,4 +1,4 @@
-"""What a notebook shows of a record that is a cell's last value. Keys were written by others: none of them is markup."""
+"""What a notebook shows of a record that is a cell's last value. Others wrote its keys: none of them is markup."""
 
 from __future__ import annotations
 
