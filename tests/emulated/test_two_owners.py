@@ -241,6 +241,32 @@ def test_a_wrong_handover_is_one_line_exit_2_and_no_call(
     assert owners.ground.emulator.log.since() == []
 
 
+def test_a_rule_that_expired_is_made_anew_and_neither_side_waits_for_an_id_of_yesterday(
+    owners: Owners, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the time that a run has by default: whoever waited for the other here would wait for half an hour."""
+    owners.run("provision", "aws")
+    assert owners.run("provision", "databricks") == 3
+    said = capsys.readouterr()
+    assert f"give it {owners.handover}, which is ready" in said.err
+    emulator = owners.ground.emulator
+    [rule] = emulator.account.rules()
+    emulator.account.force_rule_state(rule.id, "EXPIRED")
+    old = json.loads(owners.handover.read_text(encoding="utf-8"))["databricks"]["vpc_endpoint_id"]
+    assert owners.run("provision", "databricks") == 3
+    new = json.loads(owners.handover.read_text(encoding="utf-8"))
+    assert new["databricks"]["vpc_endpoint_id"] != old
+    yesterday = json.dumps({**new, "databricks": {**new["databricks"], "vpc_endpoint_id": old}})
+    today = owners.handover.read_text(encoding="utf-8")
+    owners.handover.write_text(yesterday, encoding="utf-8")
+    capsys.readouterr()
+    assert owners.run("provision", "aws") == 3
+    assert f"{owners.handover} is out of date" in capsys.readouterr().err
+    owners.handover.write_text(today, encoding="utf-8")
+    assert owners.run("provision", "aws") == 0
+    assert owners.run("provision", "databricks") == 0
+
+
 @pytest.mark.parametrize("what", ["another owner's file", "two real files with fields exchanged"])
 def test_what_is_another_paths_by_the_handover_is_refused_before_any_call(
     owners: Owners, capsys: pytest.CaptureFixture[str], what: str

@@ -354,7 +354,7 @@ def provision(
             changes.append(planned.changes[number])
             continue
         given = planned.found.get(step.kind)
-        keep = planned.changes[number].action is Action.KEEP and given is not None and not given.ours
+        keep = planned.changes[number].action is Action.KEEP and given is not None and step.given
         if keep and clock.now() - looked < _FRESH_SECONDS:
             changes.append(planned.changes[number])
             continue

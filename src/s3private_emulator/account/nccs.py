@@ -10,7 +10,10 @@ import re
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from botocore.loaders import Loader
 
 from s3private_emulator.account.quotas import admit_ncc
 from s3private_emulator.account.refusals import does_not_exist, invalid, invalid_state
@@ -21,6 +24,14 @@ NAME = re.compile(r"[0-9a-zA-Z-_]{3,30}")
 """https://docs.databricks.com/api/networking/v1/update-network-connectivity-config.md"""
 STABLE_IPS = ["192.0.2.0/28"]
 """From the range reserved for documentation (RFC 5737): a label, nothing is sent from it."""
+
+
+@cache
+def _regions() -> frozenset[str]:
+    """AWS's, by botocore's tables."""
+    return frozenset(
+        region for partition in Loader().load_data("endpoints")["partitions"] for region in partition["regions"]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +65,8 @@ class Nccs:
             raise invalid(f"Network connectivity config name {name!r} does not match ^{NAME.pattern}$.")
         if not region:
             raise invalid("region is required.")
+        if region not in _regions():
+            raise invalid(f"region {region} is not a region.")
         admit_ncc(region, sum(ncc.region == region for ncc in self._nccs.values()))
         ncc = NetworkConnectivityConfig(
             serial=next(self._serials),

@@ -7,6 +7,7 @@ https://docs.databricks.com/api/networking/v1/create-ncc-private-endpoint-rule.m
 
 from __future__ import annotations
 
+import re
 import secrets
 import uuid
 from typing import Any
@@ -79,6 +80,7 @@ class Rules:
         names = _names(body[target])
         if target == "domain_names":
             admit_domain_names(len(names))
+            _check_domains(names)
         admit_rule(ncc.region, sum(rule.region == ncc.region for rule in self.every()))
         now = self._wall.clock.now()
         rule = Rule(
@@ -149,6 +151,7 @@ class Rules:
             raise invalid_state("Field enabled can only be updated when connection_state is ESTABLISHED.")
         lists = {name: _names(body.get(name)) for name in fields if name != "enabled"}
         admit_domain_names(len(lists.get("domain_names", ())))
+        _check_domains(lists.get("domain_names", ()))
         rule.domain_names = lists.get("domain_names", rule.domain_names)
         rule.resource_names = lists.get("resource_names", rule.resource_names)
         if "enabled" in fields:
@@ -196,6 +199,18 @@ class Rules:
         if rule.deactivated_at is not None:
             told["deactivated_at"] = self._wall.milliseconds(rule.deactivated_at)
         return told
+
+
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"(?:[*][.])?(?:{_LABEL}[.])+[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?", re.ASCII)
+
+
+def _check_domains(names: tuple[str, ...]) -> None:
+    """Fully qualified names: no URL, no address, nothing without a dot, nothing longer than DNS takes.
+    https://docs.databricks.com/api/networking/v1/private-endpoint-rule/object.md"""
+    for name in names:
+        if len(name) > 253 or not _DOMAIN.fullmatch(name):
+            raise invalid(f"Domain name {name[:300]!r} is not a fully qualified domain name.")
 
 
 def _names(given: object) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from s3private_emulator.account.masks import EVERYTHING, masked_fields
 from s3private_emulator.account.nccs import Nccs
 from s3private_emulator.account.quotas import admit_workspace
-from s3private_emulator.account.refusals import does_not_exist, invalid
+from s3private_emulator.account.refusals import does_not_exist, invalid, invalid_state
 from s3private_emulator.account.wall_clock import WallClock
 from s3private_emulator.delays import Delays, Takes, Transition
 from s3private_emulator.world import World
@@ -99,6 +99,7 @@ class Workspaces:
         unsupported = [name for name in fields if name not in updatable]
         if unsupported:
             raise invalid(f"Fields {','.join(unsupported)} of workspace {workspace.id} cannot be updated.")
+        self._admit_change(workspace)
         if NCC in fields and not (replaces_all and workspace.ncc_id is None and not body.get(NCC)):
             self._attach(workspace, str(body.get(NCC) or ""))
         for name in fields:
@@ -106,6 +107,14 @@ class Workspaces:
                 self._set(workspace, name, body.get(name), replaces_all=replaces_all)
         workspace.running = self._delays.begin(Takes.WORKSPACE_RUNNING)
         return self._as_dict(workspace)
+
+    def _admit_change(self, workspace: AttachedWorkspace) -> None:
+        """A running workspace, or one whose deployment failed, can be changed.
+        https://docs.databricks.com/api/workspaces/v1/update-workspace-public.md"""
+        busy = workspace.running is not None and not workspace.running.passed()
+        status = workspace.forced_status or ("PROVISIONING" if busy else "RUNNING")
+        if status not in ("RUNNING", "FAILED"):
+            raise invalid_state(f"Workspace {workspace.id} is {status} and cannot be updated now.")
 
     def _attach(self, workspace: AttachedWorkspace, ncc_id: str) -> None:
         if not ncc_id:

@@ -35,6 +35,11 @@ def test_an_ncc_needs_a_region(desk: Desk) -> None:
         )
 
 
+def test_an_nccs_region_is_one_of_the_platforms(desk: Desk) -> None:
+    with pytest.raises(InvalidParameterValue, match="nowhere-1 is not a region"):
+        desk.make_ncc(region="nowhere-1")
+
+
 def test_creating_an_ncc_twice_makes_two(desk: Desk) -> None:
     assert desk.make_ncc("same-name") != desk.make_ncc("same-name")
 

@@ -44,6 +44,26 @@ def test_a_rule_names_one_service_and_one_kind_of_target(desk: Desk, wanted: Cre
     assert desk.account.rules() == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://files.example.com",
+        "192.0.2.7",
+        "localhost",
+        f"{'a.' * 149}com",
+        "files.example.com/x",
+        "a..example.com",
+    ],
+)
+def test_what_is_no_fully_qualified_name_is_refused_in_a_new_rule_and_in_an_update(desk: Desk, name: str) -> None:
+    ncc = desk.make_ncc()
+    with pytest.raises(InvalidParameterValue, match="fully qualified"):
+        create(desk, ncc, CreatePrivateEndpointRule(endpoint_service=SERVICE, domain_names=[NAME, name]))
+    rule = create(desk, ncc, CreatePrivateEndpointRule(endpoint_service=SERVICE, domain_names=[NAME]))
+    with pytest.raises(InvalidParameterValue, match="fully qualified"):
+        update(desk, ncc, rule, UpdatePrivateEndpointRule(domain_names=[name]), "domain_names")
+
+
 def test_a_service_in_another_region_is_refused(desk: Desk) -> None:
     ncc = desk.make_ncc(region="eu-west-1")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from databricks.sdk.errors import BadRequest, InvalidParameterValue, NotFound, OperationFailed
+from databricks.sdk.errors import BadRequest, InvalidParameterValue, InvalidState, NotFound, OperationFailed
 from databricks.sdk.service.provisioning import Workspace, WorkspaceStatus
 
 from emulator.account.desk import ANALYTICS, NAME, REGION, RESEARCH, SERVICE, Desk, opened
@@ -130,11 +130,21 @@ def test_an_ncc_is_attached_to_at_most_50_workspaces() -> None:
 
 @pytest.mark.parametrize("status", ["FAILED", "BANNED"])
 def test_a_workspace_can_be_made_to_fail(desk: Desk, status: str) -> None:
-    desk.account.force_workspace_status(ANALYTICS, status, "because the test says so")
     wanted = Workspace(network_connectivity_config_id=desk.make_ncc())
+    under_way = desk.client.workspaces.update(ANALYTICS, wanted, update_mask=MASK)
+    desk.account.force_workspace_status(ANALYTICS, status, "because the test says so")
 
     with pytest.raises(OperationFailed, match="because the test says so"):
-        desk.client.workspaces.update(ANALYTICS, wanted, update_mask=MASK).result()
+        under_way.result()
+
+
+@pytest.mark.parametrize("status", ["PROVISIONING", "BANNED", "CANCELLING"])
+def test_a_workspace_that_is_neither_running_nor_failed_is_not_changed(desk: Desk, status: str) -> None:
+    desk.account.force_workspace_status(ANALYTICS, status)
+    with pytest.raises(InvalidState, match=f"is {status}"):
+        desk.attach(ANALYTICS, desk.make_ncc())
+    desk.account.force_workspace_status(ANALYTICS, "FAILED")
+    desk.attach(ANALYTICS, desk.make_ncc())
 
 
 def test_an_attachment_is_in_force_after_some_looks_by_serverless() -> None:

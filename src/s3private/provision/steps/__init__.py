@@ -74,13 +74,14 @@ def aws_side_steps(config: PathConfig, clients: Clients, handover: Path) -> list
         WrittenHandover(config, handover, "aws"),
         HandedRule(given.databricks, missing),
         MarkedConnection(config, clients),
-        HandedConnection(config, clients),
+        HandedConnection(config, clients, handover),
     ]
 
 
 def databricks_side_steps(config: PathConfig, clients: Clients, handover: Path) -> list[AnyStep]:
     """The Databricks owner's part. Raises ConfigError: the handover cannot be read, or lacks the AWS side's part."""
-    given = Handover.load(handover, config).aws
+    whole = Handover.load(handover, config)
+    given = whole.aws
     if given is None:
         raise ConfigError(
             f"--handover {handover}: the AWS side has not told its endpoint service yet: let it run --side aws with "
@@ -91,7 +92,7 @@ def databricks_side_steps(config: PathConfig, clients: Clients, handover: Path) 
         HandedService(given),
         *_rule_steps(config, clients),
         WrittenHandover(config, handover, "databricks"),
-        EstablishedRule(config, clients),
+        EstablishedRule(config, clients, handover, whole.databricks),
         *_workspace_steps(config, clients),
     ]
 

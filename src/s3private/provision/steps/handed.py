@@ -210,16 +210,35 @@ class HandedConnection(OwnConnection):
 
     refusals = AwsStep.refusals
 
-    def __init__(self, config: PathConfig, clients: Clients) -> None:
+    def __init__(self, config: PathConfig, clients: Clients, file: Path) -> None:
         AwsStep.__init__(self, config, clients)
+        self._file = file
         self._mark = MarkedConnection(config, clients)
 
     def _rule_word(self, found: Found, rule: PrivateEndpointRule) -> str:
         return "ESTABLISHED"
 
     def find(self, found: Found) -> AcceptedConnection | None:
+        """What only the other side can go on with is not waited for: a rule that expired, or was deleted, is made anew
+        there, with another endpoint, and the file is then of yesterday."""
         seen = super().find(found)
-        return replace(seen, detail=seen.detail.partition(",")[0]) if seen is not None else None
+        if seen is None:
+            return None
+        word = seen.detail.partition(",")[0]
+        service = found[EndpointService].id
+        if word.lower() == "rejected":
+            raise Conflict(
+                f"{seen.id} was rejected at endpoint service {service}, by hand or by a destroy: accept it again (aws "
+                f"ec2 accept-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids {seen.id}), or let the "
+                "Databricks side delete its rule and run provision again"
+            )
+        if word.lower() not in ("pending", "available"):
+            stale = (
+                f"{seen.id} is {word} at endpoint service {service}: {self._file} is out of date, or came before the "
+                "endpoint; let the Databricks side run provision again, and run this with the file that comes back"
+            )
+            return replace(seen, state=State.ELSEWHERE, detail=stale)
+        return replace(seen, detail=word)
 
     def leftover(self, found: Found) -> AcceptedConnection | None:
         """The other side's rules cannot be asked for: what this side has accepted is its to reject, and no more."""
@@ -232,25 +251,35 @@ class HandedConnection(OwnConnection):
 
 
 class EstablishedRule(AccountStep[AcceptedConnection]):
-    """The Databricks side's view of the acceptance."""
+    """The Databricks side's view of the acceptance.
+
+    The file that this run has written is sent first, so nothing is waited for. Where it was told before this run, the
+    AWS side has had its turn, and the platform takes minutes from its acceptance on.
+    """
 
     kind = AcceptedConnection
     title = "accepted connection"
-    wait_seconds = 1800.0
+    wait_seconds = 600.0
+
+    def __init__(self, config: PathConfig, clients: Clients, file: Path, told: DatabricksPart | None) -> None:
+        super().__init__(config, clients)
+        self._file = file
+        self._told = told
 
     def find(self, found: Found) -> AcceptedConnection | None:
         rule, ncc = found[PrivateEndpointRule], found[NetworkConnectivityConfig].id
         word = rule.word
         if word != "ESTABLISHED":
-            state = self.account.network_connectivity.get_private_endpoint_rule(ncc, rule.id).connection_state
-            word = state.value if state else "in a state this SDK does not know"
-        ready = word == "ESTABLISHED"
-        return AcceptedConnection(
-            id=rule.vpc_endpoint_id,
-            state=State.READY if ready else State.PENDING,
-            detail=f"rule {word}" if ready else f"rule {word}: the AWS side accepts {rule.vpc_endpoint_id}",
-            ours=False,
-        )
+            seen = self.account.network_connectivity.get_private_endpoint_rule(ncc, rule.id).connection_state
+            word = seen.value if seen else "in a state this SDK does not know"
+        state, detail = State.READY, f"rule {word}"
+        if word != "ESTABLISHED":
+            detail = f"rule {word}: the AWS side accepts {rule.vpc_endpoint_id}"
+            told = self._told is not None and self._told.vpc_endpoint_id == rule.vpc_endpoint_id
+            state = State.PENDING if told and word in ("CREATING", "PENDING") else State.ELSEWHERE
+        if state is State.ELSEWHERE:
+            detail += f": give it {self._file}, which is ready, and run this again once that side has run"
+        return AcceptedConnection(id=rule.vpc_endpoint_id, state=state, detail=detail, ours=False)
 
     def create(self, found: Found) -> None:
         raise Conflict("the connection is the AWS side's to accept")

@@ -67,6 +67,12 @@ class Workspaces(Resource):
     nccs: Mapping[int, str]
     """Of each workspace that is there, the NCC it is attached to; empty for none."""
     regions: Mapping[int, str]
+    statuses: Mapping[int, str]
+    """The platform's word; empty for one that the SDK does not know."""
+
+
+def status_word(workspace: Workspace) -> str:
+    return workspace.workspace_status.value if workspace.workspace_status else ""
 
 
 class GivenWorkspaces(AccountStep[Workspaces]):
@@ -83,6 +89,7 @@ class GivenWorkspaces(AccountStep[Workspaces]):
             ours=False,
             nccs={w.workspace_id or 0: w.network_connectivity_config_id or "" for w in seen},
             regions={w.workspace_id or 0: w.aws_region or "" for w in seen},
+            statuses={w.workspace_id or 0: status_word(w) for w in seen},
         )
 
     def _workspace(self, number: int) -> Workspace | None:
@@ -113,6 +120,63 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
     title = "network connectivity config"
 
     def find(self, found: Found) -> NetworkConnectivityConfig | None:
+        every = list(self.account.network_connectivity.list_network_connectivity_configurations())
+        seen = self._seen(found, every)
+        self._check_room([n for n in every if n.region == self.config.region], seen, found)
+        if seen is None:
+            return None
+        listed = next((n for n in every if n.network_connectivity_config_id == seen.id), None)
+        return replace(seen, notes=self._notes(seen, _rules(listed) if listed else [], found))
+
+    def _check_room(
+        self,
+        in_region: Sequence[NetworkConnectivityConfiguration],
+        seen: NetworkConnectivityConfig | None,
+        found: Found,
+    ) -> None:
+        """Raises Conflict where the account's limits leave no room, before anything is made. More than the limit says
+        that Databricks has raised it for this account."""
+        region, service = self.config.region, found.get(EndpointService)
+        if seen is None and len(in_region) == _NCCS_PER_REGION:
+            raise Conflict(
+                f"the account has {_NCCS_PER_REGION} NCCs in {region}, Databricks' limit: delete one that nothing "
+                "uses, or name one in databricks.ncc_id"
+            )
+        rules = [rule for ncc in in_region for rule in _rules(ncc)]
+        has_one = service is not None and any(r.endpoint_service == service.name and not r.deactivated for r in rules)
+        if not has_one and len(rules) == _RULES_PER_REGION:
+            raise Conflict(
+                f"the account has {_RULES_PER_REGION} private endpoint rules in {region}, deactivated ones included, "
+                "Databricks' limit: delete one that nothing uses, or ask Databricks for more"
+            )
+
+    def _notes(
+        self, seen: NetworkConnectivityConfig, rules: Sequence[AwsPrivateEndpointRule], found: Found
+    ) -> tuple[str, ...]:
+        service, endpoint = found.get(EndpointService), found.get(InterfaceEndpoint)
+        live = [rule for rule in rules if not rule.deactivated]
+        others = [rule for rule in live if service is None or rule.endpoint_service != service.name]
+        notes = []
+        if not seen.ours and len(others) == len(live):
+            notes.append(
+                f"NCC {seen.id} ({seen.name}) was not made by this path: the rule is added to it; tell whoever keeps "
+                "it, by Terraform for example, not to take the rule out"
+            )
+        host = endpoint.bucket_host if endpoint is not None and endpoint.dns_name else ""
+        wanted = self.config.domain_names or (host or f"bucket.vpce-0.s3.{self.config.region}.vpce.amazonaws.com",)
+        called = ", ".join(wanted) if host or self.config.domain_names else "the name of this path"
+        for rule in others:
+            both = [name for name in rule.domain_names or [] if any(_takes_in(name, mine) for mine in wanted)]
+            if both:
+                notes.append(
+                    f"rule {rule.rule_id} of NCC {seen.id} carries {', '.join(both)} to {rule.endpoint_service}, which "
+                    f"overlaps with {called}: two rules then lead to two services"
+                )
+        return tuple(notes)
+
+    def _seen(
+        self, found: Found, every: Sequence[NetworkConnectivityConfiguration]
+    ) -> NetworkConnectivityConfig | None:
         bound = {ncc: number for number, ncc in found[Workspaces].nccs.items() if ncc}
         given = self.config.ncc_id
         for ncc_id, number in bound.items():
@@ -125,7 +189,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
             pairs = ", ".join(f"{number}: {ncc}" for ncc, number in bound.items())
             raise Conflict(f"the workspaces are attached to different NCCs ({pairs}): make one path for each NCC")
         wanted = given or next(iter(bound), None)
-        seen, doubles = (self._get(given), ()) if given else self._ours(bound=wanted)
+        seen, doubles = (self._get(given), ()) if given else self._ours(every, wanted)
         if seen is None:
             return None
         if seen.region != self.config.region:
@@ -134,17 +198,17 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
 
     def leftover(self, found: Found) -> NetworkConnectivityConfig | None:
         """The NCC that holds the path's rule, else the one of its name, whatever NCC the workspaces have by now."""
-        if self.config.ncc_id:
-            return self.find(found)
         service = found.get(EndpointService)
         every = list(self.account.network_connectivity.list_network_connectivity_configurations())
+        if self.config.ncc_id:
+            return self._seen(found, every)
         for ncc in every:
             if service is not None and any(rule.endpoint_service == service.name for rule in _rules(ncc)):
                 return self._read(ncc, ())
         named = [n for n in every if n.name == self.config.ncc_name and n.region == self.config.region]
         if named:
             return self._read(named[0], tuple(str(n.network_connectivity_config_id) for n in named[1:]))
-        return self.find(found)
+        return self._seen(found, every)
 
     def _read(self, seen: NetworkConnectivityConfiguration, doubles: tuple[str, ...]) -> NetworkConnectivityConfig:
         name = seen.name or ""
@@ -162,12 +226,13 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         except NotFound as error:
             raise Conflict(f"databricks.ncc_id: there is no NCC {ncc_id} in the account") from error
 
-    def _ours(self, bound: str | None) -> tuple[NetworkConnectivityConfiguration | None, tuple[str, ...]]:
+    def _ours(
+        self, every: Sequence[NetworkConnectivityConfiguration], bound: str | None
+    ) -> tuple[NetworkConnectivityConfiguration | None, tuple[str, ...]]:
         """The NCC that the workspaces have, else the one of the path's name; and what of that name is double and empty.
 
         Of two, the one with rules is kept, else the older: every run that sees both chooses alike.
         """
-        every = list(self.account.network_connectivity.list_network_connectivity_configurations())
         named = sorted(
             (n for n in every if n.name == self.config.ncc_name and n.region == self.config.region),
             key=lambda ncc: (not _rules(ncc), ncc.creation_time or 0, ncc.network_connectivity_config_id or ""),
@@ -223,6 +288,18 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
             return
 
 
+_NCCS_PER_REGION = 10
+_RULES_PER_REGION = 30
+"""https://docs.databricks.com/aws/en/security/network/serverless-network-security/pl-to-internal-network"""
+
+
+def _takes_in(one: str, other: str) -> bool:
+    """Whether two different names, wildcards or not, have a host in common."""
+    if one == other:
+        return False
+    return any(wide.startswith("*.") and narrow.endswith(wide[1:]) for wide, narrow in ((one, other), (other, one)))
+
+
 def _rules(ncc: NetworkConnectivityConfiguration) -> list[AwsPrivateEndpointRule]:
     """Deactivated ones too."""
     targets = ncc.egress_config.target_rules if ncc.egress_config else None
@@ -276,16 +353,21 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
         return list(self.account.network_connectivity.list_private_endpoint_rules(ncc))
 
     def find(self, found: Found) -> PrivateEndpointRule | None:
-        service = found[EndpointService].name
+        made = found.get(EndpointService)
         live = [r for r in self.rules(found) if not r.deactivated]
-        ours = [r for r in live if r.endpoint_service == service]
-        wanted = set(self.wanted_names(found)) if found.get(InterfaceEndpoint) else set()
+        # Before the service is there, too: what carries the name already does not wait for it.
+        named = self.config.domain_names or found.get(InterfaceEndpoint)
+        wanted = set(self.wanted_names(found)) if named else set()
         for other in live:
-            if other.endpoint_service != service and (both := wanted & set(other.domain_names or [])):
+            if (made is None or other.endpoint_service != made.name) and (
+                both := wanted & set(other.domain_names or [])
+            ):
                 raise Conflict(
                     f"rule {other.rule_id} of the same NCC already carries {', '.join(sorted(both))} "
                     f"to {other.endpoint_service}: delete it, or choose other s3.domain_names"
                 )
+        service = found[EndpointService].name
+        ours = [r for r in live if r.endpoint_service == service]
         if not ours:
             return None
         kept, *others = sorted(ours, key=_preference)
