@@ -354,6 +354,8 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
 
     def find(self, found: Found) -> PrivateEndpointRule | None:
         made = found.get(EndpointService)
+        if found.get(NetworkConnectivityConfig) is None:
+            made = found[EndpointService]  # of two that are missing, the plan names the first
         live = [r for r in self.rules(found) if not r.deactivated]
         # Before the service is there, too: what carries the name already does not wait for it.
         named = self.config.domain_names or found.get(InterfaceEndpoint)
