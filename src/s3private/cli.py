@@ -8,10 +8,10 @@ Results go to standard output, progress and errors to standard error.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import re
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from s3private import cli_objects
 from s3private.errors import ConfigError, S3PrivateError
+from s3private.output import aside, result
 from s3private.printable import escape_what_cannot_be_shown, plain
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SystemClock:
 
 def duration(text: str) -> float:
     """`90`, `90s`, `45m`, `2h` in seconds; for argparse, which turns the ValueError into its message."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text, re.ASCII)
     if not match:
         raise argparse.ArgumentTypeError(f"not a duration: {text!r} (write 90s, 45m or 2h)")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, None: 1}[match[2]]
@@ -143,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _progress(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
+    aside(f"{time.strftime('%H:%M:%S')}  {line}")
 
 
 def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
@@ -161,8 +162,9 @@ def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
     if arguments.owner:
         config = config.owned_by(arguments.owner, "--owner")
     if arguments.verb == "destroy" and arguments.confirm != config.name:
+        other = f" (not {arguments.confirm})" if arguments.confirm else ""
         raise ConfigError(
-            f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}"
+            f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}{other}"
         )
     report = _walked(arguments, config)
     return replace(report, where=_where(arguments, config)), config.name
@@ -227,19 +229,20 @@ def _verify(arguments: argparse.Namespace) -> int:
     from s3private.verification import verify
 
     seen = verify(arguments.route, **cli_objects.signing(arguments))
-    _say(json.dumps(seen.as_dict(), indent=2) if arguments.output == "json" else seen.as_table())
+    result(json.dumps(seen.as_dict(), indent=2) if arguments.output == "json" else seen.as_table())
     return 0
 
 
-def _say(result: str) -> None:
-    """On standard output; whoever reads it may have gone away, such as `head`. Raises S3PrivateError."""
-    try:
-        print(plain(result, keep="\n"), flush=True)
-    except BrokenPipeError:
-        cli_objects.nothing_more()
-    except OSError as error:
-        cli_objects.nothing_more()
-        raise S3PrivateError(f"cannot write to standard output: {error.strerror or error}") from error
+def _ended(arguments: argparse.Namespace, error: S3PrivateError) -> int:
+    """The reason on standard error; and a document for the program that asked for one, in the keys of a Report."""
+    code = error.exit_code
+    if arguments.output == "json" and arguments.verb not in cli_objects.VERBS:
+        outcome = {2: "refused", 3: "run-again"}.get(code, "failed")
+        document = {"verb": arguments.verb, "path": "", "outcome": outcome, "message": str(error), "where": ""}
+        with contextlib.suppress(S3PrivateError):
+            result(json.dumps({**document, "changes": [], "notes": []}, indent=2))
+    aside(f"s3private: {plain(str(error))}")
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -254,15 +257,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         report, path = report_of(arguments)
         from s3private.provision.render import as_json, as_table
 
-        _say(as_json(report, path) if arguments.output == "json" else as_table(report, path))
+        result(as_json(report, path) if arguments.output == "json" else as_table(report, path))
     except S3PrivateError as error:
-        print(f"s3private: {plain(str(error))}", file=sys.stderr)
-        return error.exit_code
+        return _ended(arguments, error)
     except KeyboardInterrupt:
-        print(
-            "s3private: interrupted. Nothing is lost and nothing is kept open: run the same command again to go on.",
-            file=sys.stderr,
-        )
+        aside("s3private: interrupted. Nothing is lost and nothing is kept open: run the same command again to go on.")
         return EXIT_INTERRUPTED
     from s3private.provision.engine import Outcome
 
@@ -270,5 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
     if report.outcome in (Outcome.SETTLED, Outcome.PLANNED):
         return 0
-    print(f"s3private: {plain(report.message)}", file=sys.stderr)
+    more = len(report.conflicts) - 1 if report.outcome is Outcome.REFUSED else 0
+    others = f" (and {more} more that a person must decide: see above)" if more > 0 else ""
+    aside(f"s3private: {plain(report.message)}{others}")
     return {Outcome.REFUSED: 2, Outcome.RUN_AGAIN: 3}.get(report.outcome, 1)

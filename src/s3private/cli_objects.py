@@ -6,7 +6,6 @@ Results go to standard output, totals and progress to standard error. A reader t
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections import Counter
@@ -20,6 +19,7 @@ from s3private.cli_rows import OUTPUTS, Progress, Rows, counted, nice_size, nice
 from s3private.entries import ObjectEntry, ObjectVersion, split_uri
 from s3private.errors import Refused, RouteError, S3PrivateError
 from s3private.filters import glob_pattern, has_wildcards
+from s3private.output import aside, nothing_more
 from s3private.printable import plain, shown
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _SIZES = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 def size(text: str) -> int:
     """`1500`, `10K`, `1.5M`, `2GiB` in bytes, by powers of 1024; for argparse."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text, re.IGNORECASE | re.ASCII)
     if not match:
         raise argparse.ArgumentTypeError(f"not a size: {text!r} (write 1500, 10K, 1.5M or 2GiB)")
     return int(float(match[1]) * 1024 ** _SIZES[match[2].upper()])
@@ -41,7 +41,7 @@ def size(text: str) -> int:
 
 def moment(text: str) -> datetime:
     """`90m`, `12h`, `7d` before now, or `2026-01-31`, `2026-01-31T12:00` in UTC unless it says otherwise."""
-    if match := re.fullmatch(r"(\d+)([smhdw])", text):
+    if match := re.fullmatch(r"(\d+)([smhdw])", text, re.ASCII):
         return datetime.now(UTC) - timedelta(**{_AGES[match[2]]: int(match[1])})
     try:
         found = datetime.fromisoformat(text)
@@ -52,7 +52,7 @@ def moment(text: str) -> datetime:
 
 
 def count(text: str) -> int:
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"not a number of objects: {text!r}")
     return int(text)
 
@@ -139,22 +139,17 @@ def run(arguments: argparse.Namespace) -> int:
         _list(s3, arguments) if arguments.verb == "list" else _read(s3, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        nothing_more()
+        nothing_more(sys.stdout)
     except OSError as error:
         why = error.strerror or error
         if error.filename is None and not (arguments.verb == "read" and arguments.to not in (None, "-")):
-            nothing_more()
+            nothing_more(sys.stdout)
             raise S3PrivateError(f"cannot write to standard output: {why}") from error
         raise S3PrivateError(
             f"cannot write {error.filename or arguments.to}: {why}. Make room, or give a directory that can be written "
             "to; the same command then goes on where it was"
         ) from error
     return 0
-
-
-def nothing_more() -> None:
-    """Python flushes standard output once more at its end: into nothing, then."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # What to list
@@ -347,7 +342,7 @@ def _to_output(s3: S3Client, found: Iterator[ObjectEntry], payer: dict[str, Any]
             progress.at(objects, size, "read")
     finally:
         progress.end()
-    print(_said(objects, size), file=sys.stderr)
+    aside(_said(objects, size))
 
 
 def _only_read(
@@ -394,7 +389,7 @@ def _to_files(
         nonlocal first
         first = first or error
         progress.end()
-        print(f"s3private: {plain(str(error))}", file=sys.stderr)
+        aside(f"s3private: {plain(str(error))}")
 
     bucket, key = split_uri(arguments.uri)
     above = re.split(r"[*?]", key)[0].rpartition("/")[0]

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from s3private.output import aside
+
 OUTPUTS = ("table", "json", "jsonl", "csv")
 _BETWEEN_LOOKS = 0.1
 
@@ -67,7 +69,7 @@ class Rows:
             self._csv.writerow(self._columns)
         self._out.flush()
         if self._output == "table":
-            print(said, file=sys.stderr)
+            aside(said)
 
     def _line(self, cells: Sequence[str]) -> str:
         # Sizes to the right, all else to the left, and the last as long as it is.
@@ -96,11 +98,11 @@ class Progress:
         if self._total:
             done = min(1.0, size / self._total)
             line = f"[{'#' * int(24 * done):24}] {done:4.0%}  {line}"
-        print(f"\r{line:<{self._written}}", end="", file=sys.stderr, flush=True)
+        aside(f"\r{line:<{self._written}}", end="")
         self._written = len(line)
 
     def end(self) -> None:
         """Wipe the line, so that what is printed next stands alone."""
         if self._written:
-            print(f"\r{'':<{self._written}}\r", end="", file=sys.stderr, flush=True)
+            aside(f"\r{'':<{self._written}}\r", end="")
             self._written = 0

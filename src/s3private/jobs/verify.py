@@ -40,8 +40,22 @@ def _verify(arguments: argparse.Namespace) -> Ending:
             seen = verify(route)
         except NotYet as error:
             if time.monotonic() + _PAUSE_SECONDS > until:
+                if arguments.wait_minutes > 0:
+                    return _not_yet(arguments.wait_minutes, str(error))
                 raise
             print(f"verify: not yet: {plain(str(error))}", flush=True)
             time.sleep(_PAUSE_SECONDS)
         else:
             return Ending(table=seen.as_table(), result={"outcome": "verified", **seen.as_dict()})
+
+
+def _not_yet(minutes: float, said: str) -> Ending:
+    """After a run that may have attached the workspace a moment ago: the compute that waits keeps the names that it
+    began with, so that nothing is wrong, and nothing proven."""
+    words = (
+        f"verify: not yet, after {minutes:.0f} minutes: {plain(said)}\n\nNothing failed, and nothing is proven. "
+        "Compute that was running when the workspace was attached keeps its old names, and the change takes up to a "
+        "day to arrive: run the provision job again in an hour, on new compute. "
+        "Where it still says so after a day, run plan"
+    )
+    return Ending(table=words, result={"outcome": "not-yet", "reason": plain(said)})

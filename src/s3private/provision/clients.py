@@ -125,9 +125,16 @@ class Clients:
     @cached_property
     def elbv2(self) -> ElasticLoadBalancingv2Client:
         with _aws_settings():
-            return self._data_account.client(
+            made = self._data_account.client(
                 "elbv2", region_name=self._config.region, config=_RETRIES, verify=self._verify
             )
+        # A first provision would write with an older one, and no command after it could read.
+        if not hasattr(made, "describe_listener_attributes"):
+            raise ConfigError(
+                f"boto3 {boto3.__version__} cannot read a listener's attributes: this command needs boto3 1.36 or "
+                "newer: pip install 's3private[provision]'"
+            )
+        return made
 
     @cached_property
     def sts(self) -> STSClient:

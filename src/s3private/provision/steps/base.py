@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ from s3private.provision.steps.ownership import PATH_TAG, Mark, Tags
 if TYPE_CHECKING:
     from types_boto3_ec2.literals import ResourceTypeType
     from types_boto3_ec2.type_defs import FilterTypeDef, TagSpecificationTypeDef
+
+
+_ENCODED = re.compile(r"Encoded authorization failure message: ([\w-]{40,})", re.ASCII)
+"""https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html"""
 
 
 def error_code(error: ClientError) -> str:
@@ -60,7 +65,8 @@ class AwsStep(Step[R], ABC):
     def refusal(self, error: Exception) -> str:
         if isinstance(error, ClientError):
             said = error.response.get("Error", {})
-            return f"{said.get('Code', 'error')}: {said.get('Message', '')}".rstrip(": ")
+            words = f"{said.get('Code', 'error')}: {said.get('Message', '')}".rstrip(": ")
+            return _ENCODED.sub(r"`aws sts decode-authorization-message --encoded-message \1` says why", words)
         return str(error)
 
     def code(self, error: BaseException | None) -> str:
