@@ -160,7 +160,7 @@ def assumed_role_session(
     external_id: what the role's trust policy asks for, or None. session_name: seen in CloudTrail. region: whose STS
     host is asked; botocore before 1.40 would ask the global one. Proxies of the environment are obeyed.
     Raises RouteError when `base` has no credentials, or its settings name an STS endpoint or authorities that no keys
-    are fetched from.
+    are fetched from; requests raise a PlatformError where STS refuses or is not reached.
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
     verify = authorities(base)
@@ -170,7 +170,7 @@ def assumed_role_session(
         return _sts(base, region, endpoint, verify, keywords)
 
     fetch = _fetching(base, role_arn, external_id, session_name, sts_client)
-    return refreshing_session(fetch, "assume-role", region)
+    return refreshing_session(partial(_provisioning, fetch, role_arn, endpoint), "assume-role", region)
 
 
 def role_session(
@@ -259,6 +259,24 @@ def _assumed(fetch: Callable[[], Mapping[str, str]], role_arn: str) -> Mapping[s
         raise PlatformError(
             f"role {role_arn} cannot be assumed: {' '.join(str(error).split())}. STS is not on the private path: "
             "name a Unity Catalog service credential of that role, whose keys come from Databricks"
+        ) from error
+
+
+def _provisioning(fetch: Callable[[], Mapping[str, str]], role_arn: str, endpoint: str) -> Mapping[str, str]:
+    """As `_assumed`, in the words of the path file."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return fetch()
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        raise PlatformError(
+            f"aws.role_arn: {role_arn} cannot be assumed: {said.get('Code')}: {said.get('Message')}. Its trust policy "
+            "must let in who asks, with aws.external_id where it names one: look at both, and at AWS_PROFILE"
+        ) from error
+    except BotoCoreError as error:
+        raise PlatformError(
+            f"aws.role_arn: {role_arn} cannot be assumed: {' '.join(str(error).split())}: look at the way to {endpoint}"
         ) from error
 
 

@@ -94,3 +94,27 @@ def test_looks_with_no_time_between_them(ground: Ground, capsys: pytest.CaptureF
     assert ended.value.code == 2
     assert "--poll: not a time between two looks: '0s' (write 10s)" in capsys.readouterr().err
     assert ground.emulator.log.since(mark) == []
+
+
+@pytest.mark.parametrize(
+    "key", ["role_arn", "external_id"], ids=["a role that is not there", "an external id that is not the role's"]
+)
+def test_a_role_that_cannot_be_assumed_names_the_keys(
+    ground: Ground, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    account = ground.config.aws_account_id
+    wrong = {"role_arn": f'"arn:aws:iam::{account}:role/no-such"', "external_id": '"wrong"'}
+    ground.write(**{key: wrong[key]})
+    code, line = refused(ground, capsys)
+    assert code == 1
+    assert line.startswith("s3private: aws.role_arn: arn:aws:iam::")
+    assert "AccessDenied" in line
+    assert "aws.external_id" in line
+
+
+@pytest.mark.parametrize("place", ["s3://b/x.json", "dbfs:/x/../s3://b/y.json", "https://example.com/x.json"])
+def test_a_route_is_no_url(ground: Ground, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    ground.write(file=f'"{place}"')
+    code, line = refused(ground, capsys)
+    assert code == 2
+    assert "route.file: must be a file on a disk or in a volume" in line

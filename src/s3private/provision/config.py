@@ -224,6 +224,8 @@ def _domain(value: Any) -> str:
 def _file(value: Any) -> str:
     if not isinstance(value, str) or not value.endswith(".json"):
         raise ValueError("must be a file name that ends in .json")
+    if "://" in value:
+        raise ValueError("must be a file on a disk or in a volume: a URL such as s3://… would become a folder's name")
     return value
 
 
