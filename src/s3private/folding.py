@@ -60,7 +60,7 @@ class Folding:
         self._row_starts = np.tile(np.arange(_ROW, dtype=np.intp) * 256, _ROWS)
         self._rows_starts = np.arange(_ROWS * self._bytes, dtype=np.intp) * 256
 
-    def __call__(self, piece: Bytes, value: int = 0) -> int:
+    def __call__(self, piece: Bytes, value: int) -> int:
         """The CRC of what had the CRC `value`, followed by `piece`."""
         register = value ^ self._ones
         length = memoryview(piece).nbytes
