@@ -8,8 +8,9 @@ for entry in s3private.list_objects(s3, "s3://sales-records/2026/"):
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from s3private.forks import imported
 
 if TYPE_CHECKING:
     from s3private.client import Recipe, connect, explain, recipe
@@ -125,7 +126,7 @@ def __getattr__(name: str) -> Any:
         return found
     for module, names in _HOME.items():
         if name in names:
-            found = globals()[name] = getattr(import_module(f"s3private.{module}"), name)
+            found = globals()[name] = getattr(imported(f"s3private.{module}"), name)
             return found
     raise AttributeError(f"module 's3private' has no attribute {name!r}")
 

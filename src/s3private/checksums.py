@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Protocol
 
 from s3private.crc import Crc
 from s3private.errors import ChecksumMismatch
+from s3private.forks import imported
 
 ASK = ("x-amz-checksum-mode", "ENABLED")
 """The header that has S3 send the checksum it stored."""
@@ -178,16 +178,16 @@ def _hash(name: str) -> _Computed | None:
 def _fast_crc(name: str, crc: Crc, offsets: Sequence[int]) -> _Computed | None:
     """offsets: see `Folding`."""
     try:
-        step = getattr(importlib.import_module("awscrt.checksums"), name.lower(), None)
+        step = getattr(imported("awscrt.checksums"), name.lower(), None)
     except ImportError:
         step = None
     if step is not None:
         return _crc(crc, step)
     try:
-        from s3private.folding import Folding
+        folding = imported("s3private.folding")
     except ImportError:
         return None
-    return _crc(crc, Folding(crc, offsets), _GATHERED)
+    return _crc(crc, folding.Folding(crc, offsets), _GATHERED)
 
 
 _CRC32 = Crc(32, 0xEDB88320)

@@ -5,12 +5,12 @@ pyarrow and pandas are not needed for anything else, so they are extras.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from s3private.errors import Refused
+from s3private.forks import imported
 from s3private.pages import Page
 
 if TYPE_CHECKING:
@@ -76,6 +76,6 @@ def pandas_frame(bucket: str, pages: Callable[[], Iterator[Page]]) -> pandas.Dat
 
 def _extra(module: str, extra: str) -> Any:
     try:
-        return importlib.import_module(module)
+        return imported(module)
     except ImportError as error:
         raise Refused(f"this needs {module}, which is not installed here: pip install 's3private[{extra}]'") from error

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -64,6 +65,13 @@ def no_fork() -> Iterator[None]:
             if not _busy[me]:
                 del _busy[me]
                 _calm.notify_all()
+
+
+def imported(module: str) -> Any:
+    """Imported where it is needed first, whichever thread that is. A fork waits for it, as long as it does for others:
+    a child has no thread that would open the lock of a module half imported. Raises ImportError."""
+    with no_fork():
+        return import_module(module)
 
 
 class _Mark:

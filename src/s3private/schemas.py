@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from s3private.errors import ReadError, Refused, S3PrivateError
+from s3private.forks import imported
 
 
 def arrow(module: str = "pyarrow") -> Any:
     """pyarrow, or a module of it. Raises Refused saying what to install; serverless environments have it installed."""
-    import importlib
-
     try:
-        return importlib.import_module(module)
+        return imported(module)
     except ImportError as error:
         raise Refused("tables are read with pyarrow, which is not installed: pip install 's3private[arrow]'") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import signal
@@ -16,6 +17,7 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError
 
+import s3private
 from forked import fork, in_child
 from origin.lists import Lists
 from origin.server import Request, crc32
@@ -393,3 +395,29 @@ def test_a_signals_handler_that_forks_within_a_handshake_does_not_wait_for_itsel
         signal.signal(signal.SIGUSR1, before)
     assert came == ["here"]
     assert in_child(lambda: "and later") == "and later"
+
+
+HALF = """
+import builtins
+builtins.began.set()
+assert builtins.go_on.wait(60)
+thing = 7
+"""
+
+
+def test_a_fork_waits_for_what_a_thread_imports_just_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the module's lock stays shut in the child, where nobody has its key."""
+    (tmp_path / "half_imported.py").write_text(HALF, encoding="utf-8")
+    monkeypatch.setattr(s3private, "__path__", [*s3private.__path__, str(tmp_path)])
+    monkeypatch.setitem(s3private._HOME, "half_imported", ("thing",))
+    began, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(builtins, "began", began, raising=False)
+    monkeypatch.setattr(builtins, "go_on", go_on, raising=False)
+    importing = threading.Thread(target=s3private.__getattr__, args=("thing",))
+    importing.start()
+    assert began.wait(60)
+    waiting = threading.Timer(0.1, go_on.set)  # while the fork waits
+    waiting.start()
+    child = fork(partial(s3private.__getattr__, "thing"))
+    importing.join()
+    assert child.came() == 7
