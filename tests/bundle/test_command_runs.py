@@ -218,9 +218,10 @@ def test_prod_neither_changes_nor_destroys_the_path_of_dev_and_has_one_of_its_ow
     assert results(typed("databricks bundle run list"))["list"]["objects"] == 3
 
 
-def grant(typed: Typed, where: str, principal: str, privilege: str) -> None:
-    change = json.dumps({"changes": [{"principal": principal, "add": [privilege]}]}, separators=(",", ":"))
-    typed(f"databricks grants update {where} --json {change}")
+def grant(typed: Typed, where: str, principal: str, privilege: str, *, change: str = "add") -> None:
+    changes = json.dumps({"changes": [{"principal": principal, change: [privilege]}]}, separators=(",", ":"))
+    # A line is split at its blanks.
+    typed(f"databricks grants update {where} --json {changes}".replace("account users", "account\\u0020users"))
 
 
 def an_analyst_needs_the_two_grants_that_provision_printed(typed: Typed, provisioned: str) -> None:
@@ -228,6 +229,8 @@ def an_analyst_needs_the_two_grants_that_provision_printed(typed: Typed, provisi
     assert "GRANT USE CATALOG ON CATALOG `main` TO `analysts`;" in provisioned
     assert "GRANT ACCESS ON SERVICE CREDENTIAL `s3private_reader` TO `analysts`;" in provisioned
     assert "GRANT READ VOLUME" not in provisioned
+    # As in a catalog that is not the workspace's own.
+    grant(typed, "catalog main", "account users", "USE_CATALOG", change="remove")
     operator, analyst = typed.environment["DATABRICKS_TOKEN"], "dapi-emulated-analyst"
     typed.environment["DATABRICKS_TOKEN"] = analyst
     job = pasted(typed, provisioned, "analyst@example.com", ['open("/Volumes/main/s3private/files/x", "w")'])
