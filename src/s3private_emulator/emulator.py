@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -144,12 +144,13 @@ class Emulator:
         return self._listen(app, None).url
 
     def _keeping(self, app: WSGIApplication) -> WSGIApplication:
-        return self._memory.keeping(app, self._contents) if self._memory else app
+        return self._memory.keeping(app, self._moment) if self._memory else app
 
-    def _contents(self) -> Contents:
+    @contextlib.contextmanager
+    def _moment(self) -> Iterator[Contents]:
         """What both clouds know at one moment: the account's lock first, as its requests take them."""
         with self.account.lock, self.aws.cloud.lock:
-            return {
+            yield {
                 "connections": self.privatelink.contents(),
                 "aws": self.aws.contents(),
                 "account": self.account.contents(),

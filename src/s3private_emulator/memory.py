@@ -12,6 +12,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): thread
 READ_METHODS = ("GET", "HEAD")
 
 Contents = dict[str, Any]
+Moment = Callable[[], AbstractContextManager[Contents]]
+"""What the clouds know, held still for as long as the context lasts."""
 
 
 class Memory:
@@ -49,7 +52,7 @@ class Memory:
             kept: Contents = _Unpickler(file, self._live).load()
         return kept["contents"] if kept["saved"] <= RealClock().now() else None
 
-    def keeping(self, app: WSGIApplication, contents: Callable[[], Contents]) -> WSGIApplication:
+    def keeping(self, app: WSGIApplication, moment: Moment) -> WSGIApplication:
         """The application, with what it changed kept before its answer goes out."""
 
         def kept(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -58,20 +61,21 @@ class Memory:
             try:
                 return list(app(environ, start_response))
             finally:  # an answer that is lost on purpose has had its effect
-                self._save(contents)
+                self._save(moment)
 
         return kept
 
     def _head(self) -> str:
         return hashlib.sha256(self._of.encode()).hexdigest() + "\n"
 
-    def _save(self, contents: Callable[[], Contents]) -> None:
-        with self._saving:
+    def _save(self, moment: Moment) -> None:
+        # Held still until it is written: what is pickled is the clouds' own objects, and no copy of them.
+        with self._saving, moment() as contents:
             new = self._file.with_suffix(".new")
             new.parent.mkdir(parents=True, exist_ok=True)
             with new.open("wb") as file:
                 file.write(self._head().encode())
-                _Pickler(file, self._names).dump({"saved": RealClock().now(), "contents": contents()})
+                _Pickler(file, self._names).dump({"saved": RealClock().now(), "contents": contents})
             os.replace(new, self._file)
 
 

@@ -54,8 +54,12 @@ class Aws:
             faults=faults or Faults(),
             log=log,
             dialect=DIALECT,
-            expire=self.credentials.expire_sessions,
+            expire=self._expire_sessions,
         )
+
+    def _expire_sessions(self) -> None:
+        with self.cloud.lock:
+            self.credentials.expire_sessions()
 
     def contents(self) -> dict[str, Any]:
         """What it knows, to be kept and given to another as `kept`; while `cloud.lock` is held."""
@@ -67,12 +71,13 @@ class Aws:
 
     def session(self, role_arn: str, session_name: str, duration_seconds: float = 3600.0) -> Credential:
         """A session of a role without asking its trust policy: one that a service of the clouds vends itself."""
-        return self.credentials.issue(
-            role_arn=role_arn,
-            role_id="AROAEMULATEDSERVICE00",
-            session_name=session_name,
-            duration_seconds=duration_seconds,
-        )
+        with self.cloud.lock:
+            return self.credentials.issue(
+                role_arn=role_arn,
+                role_id="AROAEMULATEDSERVICE00",
+                session_name=session_name,
+                duration_seconds=duration_seconds,
+            )
 
     def hop(self, service_name: str) -> Hop:
         """What becomes of a TCP connection to this endpoint service, now."""

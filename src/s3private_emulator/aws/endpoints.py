@@ -55,7 +55,9 @@ class EndpointActions(EndpointRules):
         groups = self.fitting_groups(vpc_id, self._get_param("SecurityGroupIds", [])) if kind == "Interface" else []
         subnets = self.fitting_subnets(vpc_id, self._get_param("SubnetIds", []), taken=set())
         policy = self.valid_policy(self._get_param("PolicyDocument"))
-        private_dns = kind == "Interface" and bool(self._get_bool_param("PrivateDnsEnabled", True))
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html (its own example)
+        unless_said = service != f"com.amazonaws.{region.name}.s3"
+        private_dns = kind == "Interface" and bool(self._get_bool_param("PrivateDnsEnabled", unless_said))
         if private_dns:
             self.check_private_dns(vpc_id, service)
         tags = specified(self._get_param("TagSpecifications", []), "vpc-endpoint")

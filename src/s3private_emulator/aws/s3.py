@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -116,9 +117,13 @@ class S3:
         except S3Refusal as refusal:
             return _answer(refusal, environ, start_response)
         lists = environ["REQUEST_METHOD"] == "GET" and not address.key
-        return self._moto(
-            _path_style(environ, address, bucket, caller), _in_chunks(start_response) if lists else start_response
-        )
+        passed_on = _path_style(environ, address, bucket, caller)
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return self._moto(passed_on, _in_chunks(start_response) if lists else start_response)
+        # Its body first, which may take long to come; what moto then changes is nobody else's to look at meanwhile.
+        passed_on["wsgi.input"] = io.BytesIO(Request(environ).get_data(cache=True))
+        with self._cloud.lock:
+            return list(self._moto(passed_on, start_response))
 
     def _caller(self, environ: WSGIEnvironment) -> tuple[Signature, Credential]:
         request = Request(environ)

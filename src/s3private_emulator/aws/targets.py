@@ -44,6 +44,9 @@ HEALTH_CHECK: dict[str, tuple[object, tuple[int, int] | None]] = {
     "UnhealthyThresholdCount": ("2", (2, 10)),
 }
 """name -> default, range"""
+REGISTRABLE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
+"""Of addresses outside the VPC.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-target-groups.html#target-type"""
 
 
 class TargetActions(ElbAnswering):
@@ -191,8 +194,14 @@ class TargetActions(ElbAnswering):
                 "ValidationError",
                 f"You must specify an Availability Zone of 'all' for the IP address '{text}', which is outside the VPC",
             )
-        if not address.is_private:
-            raise Refusal("ValidationError", f"The IP address '{text}' is not a private address")
+        zones = self.here.network.subnets.values()
+        own = [ipaddress.ip_network(s.cidr_block) for in_zone in zones for s in in_zone.values() if s.vpc_id == vpc.id]
+        if not any(address in network for network in (own if inside else REGISTRABLE)):
+            raise Refusal(
+                "ValidationError",
+                f"The IP address '{text}' is not within a range that can be registered: the subnets of the VPC "
+                f"'{vpc.id}', or {', '.join(map(str, REGISTRABLE))}",
+            )
         port = int(check_number("Port", one.get("Port") or group.port, 1, 65535))
         return Target(ip=text, port=port, zone=None if inside else zone)
 
@@ -206,6 +215,8 @@ class TargetActions(ElbAnswering):
             raise Refusal("ValidationError", f"Health check protocol '{check['HealthCheckProtocol']}' is not supported")
         if check["HealthCheckPort"] != "traffic-port":
             check_number("HealthCheckPort", check["HealthCheckPort"], 1, 65535)
+        if int(str(check["HealthCheckTimeoutSeconds"])) > int(str(check["HealthCheckIntervalSeconds"])):
+            raise Refusal("ValidationError", "Health check timeout must be smaller than or equal to the interval")
         return check
 
     def _group_row(self, group: TargetGroup) -> dict[str, Any]:

@@ -35,6 +35,16 @@ class Call:
     def bytes(self) -> bytes:
         return request.get_data()
 
+    @property
+    def is_form(self) -> bool:
+        """Whether the body is multipart/form-data."""
+        return request.mimetype == "multipart/form-data"
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """A form's fields, and the content of its files as bytes."""
+        return {**request.form.to_dict(), **{name: file.read() for name, file in request.files.items()}}
+
     def need(self, name: str) -> str:
         """A query parameter that must be there."""
         value = self.args.get(name, "")
@@ -59,6 +69,7 @@ class Router:
         """`path` comes after `/api/<version>/`; `view(call, **ids)`."""
 
         def answer(**ids: Any) -> Response:
+            request.get_data()  # a body may take long to come: not while the others wait for the lock
             principal = self._tokens.bearer(request.headers.get("Authorization"))
             call = Call(principal, request.host_url.rstrip("/"), dict(request.args.items()))
             with self._store.lock:

@@ -7,6 +7,7 @@ https://docs.databricks.com/api/workspace/workspace
 from __future__ import annotations
 
 import base64
+import binascii
 import shutil
 import time
 from collections.abc import Iterable
@@ -163,9 +164,13 @@ class Tree:
         return Response(self._content(call, f"/{path}"), content_type="application/octet-stream")
 
     def _import(self, call: Call) -> Answer:
-        body = call.body
-        content = base64.b64decode(str(body.get("content", "")))
-        overwrite = bool(body.get("overwrite"))
+        """JSON with base64 content, or a form with the content as a file, as the command sends it from 1.21 on.
+        https://docs.databricks.com/api/workspace/workspace/import"""
+        body = call.form if call.is_form else call.body
+        content = body.get("content", b"")
+        if not isinstance(content, bytes):
+            content = _decoded(str(content))
+        overwrite = str(body.get("overwrite", False)).lower() == "true"
         path = str(need(body, "path"))
         if body.get("format", "SOURCE") == "SOURCE":
             language = str(body.get("language", "PYTHON"))
@@ -199,6 +204,13 @@ class Tree:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         self._remember(key, object_type, **({"language": language} if language else {}), size=len(content))
+
+
+def _decoded(content: str) -> bytes:
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error as error:
+        raise invalid("content must be base64.") from error
 
 
 def _key(path: str) -> str:

@@ -288,19 +288,21 @@ def dns_hostnames(aws: Site) -> None:
     aws.ec2.modify_vpc_attribute(VpcId=aws.world.vpc.id, EnableDnsHostnames={"Value": True})
 
 
-@pytest.mark.parametrize("asked", [{"PrivateDnsEnabled": True}, {}])
-def test_private_dns_is_refused_without_a_gateway_endpoint_and_is_on_unless_switched_off(
-    aws: Site, asked: dict[str, Any]
-) -> None:
+def test_an_endpoint_of_s3_has_no_private_dns_unless_it_is_asked_for(aws: Site) -> None:
+    dns_hostnames(aws)
+    made = aws.ec2.create_vpc_endpoint(
+        VpcId=aws.world.vpc.id,
+        VpcEndpointType="Interface",
+        ServiceName=f"com.amazonaws.{aws.world.region}.s3",
+        SubnetIds=aws.subnets,
+    )["VpcEndpoint"]
+    assert made["PrivateDnsEnabled"] is False
+
+
+def test_private_dns_is_refused_without_a_gateway_endpoint(aws: Site) -> None:
     dns_hostnames(aws)
     with pytest.raises(ClientError) as refused:
-        aws.ec2.create_vpc_endpoint(
-            VpcId=aws.world.vpc.id,
-            VpcEndpointType="Interface",
-            ServiceName=f"com.amazonaws.{aws.world.region}.s3",
-            SubnetIds=aws.subnets,
-            **asked,
-        )
+        aws.endpoint(PrivateDnsEnabled=True)
     assert code_of(refused.value) == "InvalidParameter"
     assert "must have a Gateway endpoint" in str(refused.value)
 

@@ -3,6 +3,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-hea
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -280,3 +281,30 @@ def test_health_check_settings_change_in_place(aws: Site) -> None:
     aws.elb.modify_target_group(TargetGroupArn=group, HealthCheckIntervalSeconds=15)
     found = aws.elb.describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]
     assert found["HealthCheckIntervalSeconds"] == 15
+
+
+@pytest.mark.parametrize(
+    ("address", "zone", "taken"),
+    [
+        ("100.64.0.7", "all", True),
+        ("172.16.9.9", "all", True),
+        ("127.0.0.1", "all", False),
+        ("169.254.169.254", "all", False),
+        ("192.0.2.1", "all", False),
+        ("8.8.8.8", "all", False),
+        ("10.20.200.1", None, False),
+    ],
+)
+def test_a_target_is_in_a_subnet_of_the_vpc_or_in_a_range_for_elsewhere(
+    aws: Site, address: str, zone: str | None, taken: bool
+) -> None:
+    """The last one is in the VPC, and in none of its subnets."""
+    targets = aws.target_group()
+    one: Any = {"Id": address, **({"AvailabilityZone": zone} if zone else {})}
+    with nullcontext() if taken else pytest.raises(ClientError, match="ValidationError"):
+        aws.elb.register_targets(TargetGroupArn=targets, Targets=[one])
+
+
+def test_a_health_check_waits_no_longer_than_its_interval(aws: Site) -> None:
+    with pytest.raises(ClientError, match="timeout must be smaller"):
+        aws.target_group(HealthCheckIntervalSeconds=10, HealthCheckTimeoutSeconds=20)

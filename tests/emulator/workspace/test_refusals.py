@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import urllib.error
 import urllib.request
@@ -115,6 +117,33 @@ def test_a_file_is_overwritten_only_when_asked_and_needs_its_folder(here: Site) 
         here.client.api_client.do("PUT", "/api/2.0/fs/files/etc/passwd", data=b"1")
     with pytest.raises(DatabricksError, match="Invalid path"):
         here.client.api_client.do("GET", "/api/2.0/fs/files/Volumes/main/default/files/../../../../workspace.json")
+
+
+@pytest.mark.parametrize("shape", ["json", "form"])
+def test_a_file_is_imported_by_json_and_by_form(here: Site, shape: str) -> None:
+    """The form is the command's from 1.21 on, and databricks-sdk's `workspace.upload`."""
+    place, text = f"{HOME}/{shape}.txt", b"\x00\xff not text"
+
+    def send(path: str, content: bytes, **more: str) -> None:
+        if shape == "form":
+            fields = {"path": path, "format": "AUTO", **more}
+            here.client.api_client.do(
+                "POST", "/api/2.0/workspace/import", files={"content": io.BytesIO(content)}, data=fields
+            )
+        else:
+            body = {"path": path, "format": "AUTO", "content": base64.b64encode(content).decode(), **more}
+            here.call("POST", "/api/2.0/workspace/import", body)
+
+    send(place, text)
+    with pytest.raises(DatabricksError, match="already exists"):
+        send(place, b"other")
+    assert here.client.workspace.download(place).read() == text
+    send(place, b"second", overwrite="true")
+    assert here.client.workspace.download(place).read() == b"second"
+    send(f"{HOME}/{shape}-note.py", b"# Databricks notebook source\n")
+    assert here.client.workspace.get_status(f"{HOME}/{shape}-note").language is not None
+    with pytest.raises(NotFound, match="parent folder"):
+        send(f"{HOME}/nowhere/x.txt", b"x")
 
 
 def test_a_workspace_file_needs_its_folder_and_a_notebook_loses_its_extension(here: Site) -> None:
