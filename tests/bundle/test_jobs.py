@@ -22,6 +22,8 @@ from s3private.jobs import path, read, rows
 from s3private.jobs.ending import JobFailed
 from s3private.provision.engine import Action, Change, Outcome, Report
 from s3private.route import Route
+from s3private_emulator import serverless
+from s3private_emulator.place import serverless as serverless_of
 
 ROUTE = "routes/demo.route.json"
 
@@ -144,6 +146,27 @@ def test_plan_and_provision_of_a_settled_path_have_nothing_to_do(
     ):
         entry_point([*common, *more])
         assert '"outcome": "settled"' in capsys.readouterr().out
+
+
+def test_verify_says_not_yet_after_a_run_that_changed_something_and_fails_after_any_other(
+    operator: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run 1 changes nothing, run 2 writes the Route; neither reaches the host, as it is not carried to this compute."""
+    common = [f"--path-file={PATH_FILE}", f"--volume={operator.volume}"]
+    route, changed = operator.volume / ROUTE, operator.volume / f"{ROUTE}.changed"
+    changed.unlink(missing_ok=True)
+    for run in ("1", "2"):
+        path.provision([*common, "--secret-scope=", "--poll=0.1s", f"--run={run}"])
+        assert changed.exists() == (run == "2")
+        code = "import sys; from s3private.jobs.verify import main; main(sys.argv[1:])"
+        place = serverless_of(operator.emulator.world.workspaces[1].id)
+        argv = ["-c", code, *common, f"--run={run}", "--wait-minutes=0.001"]
+        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+        done = serverless.run(operator.emulator, argv, place=place, env=keys, cwd=operator.volume)
+        assert result(done)["outcome"] == {"1": "failed", "2": "not-yet"}[run], done.stderr
+        assert done.returncode == {"1": 1, "2": 0}[run]
+        route.unlink()
+    path.provision([*common, "--secret-scope=", "--poll=0.1s"])
 
 
 def test_maintain_of_a_path_as_asked_has_nothing_to_do(operator: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -300,3 +300,20 @@ def test_an_answer_without_a_field_that_was_taken_as_there_is_one_line(shelf: Sh
         report = walk([OddStep(shelf)], clock=StandingClock(), timeout=100)
         assert report.outcome is Outcome.FAILED
         assert "base: find: " in report.message
+
+
+class LateStep(BaseStep):
+    arrives_late = True
+
+
+@pytest.mark.parametrize(
+    ("there", "until_ready", "late"),
+    [("", 0, True), ("red", 0, True), ("green", 2, True), ("green", 0, False)],
+    ids=["made", "updated", "came up meanwhile", "kept"],
+)
+def test_only_what_a_run_has_brought_about_arrives_late(there: str, until_ready: int, late: bool) -> None:
+    shelf = Shelf({"base": there} if there else {}, reads_until_ready=until_ready)
+    steps: list[AnyStep] = [LateStep(shelf), TopStep(shelf)]
+    report = provision(steps, clock=StandingClock(), timeout=600)
+    assert report.outcome is Outcome.SETTLED
+    assert [change.late for change in report.changes] == [late, False]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from s3private import cli
 from s3private.errors import ConfigError, PlatformError
+from s3private.jobs.arriving import forget_change, note_change
 from s3private.jobs.ending import Ending, Parameters, run_job
 from s3private.jobs.place import in_volume, path_file_in
 from s3private.jobs.wheel import grants, next_steps, place_wheel
@@ -30,6 +31,7 @@ def provision(argv: Sequence[str] | None = None) -> None:
     parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
     parameters.add_argument("--wheels", default="", help="the folder of the deployed wheel; empty: it is not copied")
     parameters.add_argument("--readers", default="", help="the group of those who read, named in the grants")
+    parameters.add_argument("--run", default="", help="the run's id, by which verify knows what this run changed")
     _add_waiting(parameters)
     run_job(_walk, parameters, argv)
 
@@ -93,9 +95,21 @@ def _walk(given: argparse.Namespace) -> Ending:
     report, path = cli.report_of(cli.parser().parse_args(words))
     reason = "" if _ended_well(report) else f"{report.outcome}: {report.message}"
     ending = Ending(table=as_table(report, path), result=json.loads(as_json(report, path)), reason=reason)
+    try:
+        _tell_verify(given, report)
+    except OSError as error:
+        return replace(ending, reason=ending.reason or f"{error.filename}: {error.strerror or error}")
     if given.verb == "provision" and given.dry_run == "false" and report.outcome is Outcome.SETTLED and given.wheels:
         return _for_notebooks(given, ending)
     return ending
+
+
+def _tell_verify(given: argparse.Namespace, report: Report) -> None:
+    route = Path(given.volume) / PathConfig.load(given.path_file).route_file
+    if given.verb == "provision" and any(change.late for change in report.changes):
+        note_change(route, given.run)
+    if given.verb == "destroy" and not route.exists():
+        forget_change(route)
 
 
 def _for_notebooks(given: argparse.Namespace, ending: Ending) -> Ending:

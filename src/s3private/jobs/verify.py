@@ -1,4 +1,7 @@
-"""Job `verify`: use the path once from this compute, and say what that proves."""
+"""Job `verify`: use the path once from this compute, and say what that proves.
+
+Where it cannot connect it fails; but for the run that has just changed the path, for which that is still to be expected.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import time
 from collections.abc import Sequence
 
 from s3private.errors import NotYet
+from s3private.jobs.arriving import changed_by
 from s3private.jobs.ending import Ending, Parameters, run_job
 from s3private.jobs.place import in_volume, path_file_in, route_of_path_file
 from s3private.printable import plain
 from s3private.verification import verify
 
 _PAUSE_SECONDS = 15.0
+_NOTHING_TO_ARRIVE = "Provision changed nothing in this run that would still have to arrive: plan says whether the path is as it was asked"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -23,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parameters.add_argument("--files", default="", help="the bundle's folder of path files: none other is read")
     parameters.add_argument("--routes", default="", help="the folder in the volume that Routes lie in")
     parameters.add_argument("--wait-minutes", type=float, default=0.0)
+    parameters.add_argument("--run", default="", help="the run's id, by which it knows what provision changed in it")
     parameters.add_argument("--dry-run", choices=("true", "false"), default="false")
     run_job(_verify, parameters, argv)
 
@@ -40,8 +46,10 @@ def _verify(arguments: argparse.Namespace) -> Ending:
             seen = verify(route)
         except NotYet as error:
             if time.monotonic() + _PAUSE_SECONDS > until:
-                if arguments.wait_minutes > 0:
+                if changed_by(arguments.run, route):
                     return _not_yet(arguments.wait_minutes, str(error))
+                if arguments.run:
+                    raise NotYet(f"{error}. {_NOTHING_TO_ARRIVE}") from error
                 raise
             print(f"verify: not yet: {plain(str(error))}", flush=True)
             time.sleep(_PAUSE_SECONDS)
@@ -50,12 +58,11 @@ def _verify(arguments: argparse.Namespace) -> Ending:
 
 
 def _not_yet(minutes: float, said: str) -> Ending:
-    """After a run that may have attached the workspace a moment ago: the compute that waits keeps the names that it
-    began with, so that nothing is wrong, and nothing proven."""
+    """After a run that has changed the path a moment ago: the compute that waits keeps the names that it began with, so
+    that nothing is wrong, and nothing proven."""
     words = (
         f"verify: not yet, after {minutes:.0f} minutes: {plain(said)}\n\nNothing failed, and nothing is proven. "
-        "Compute that was running when the workspace was attached keeps its old names, and the change takes up to a "
-        "day to arrive: run the provision job again in an hour, on new compute. "
-        "Where it still says so after a day, run plan"
+        "This run changed the path, and compute that was running before keeps its old names: run the provision job "
+        "again in an hour, on new compute. Where it changes nothing then and still cannot connect, it fails"
     )
     return Ending(table=words, result={"outcome": "not-yet", "reason": plain(said)})

@@ -126,6 +126,8 @@ class Step(ABC, Generic[R]):
     """Destroy removes it right after the step of this kind, although it was made later."""
     holds: ClassVar[tuple[type[Resource], ...]] = ()
     """What destroy leaves alone while this remains: it stands on them, or the platform would refuse."""
+    arrives_late: ClassVar[bool] = False
+    """What it changes reaches compute minutes after the platform calls it done, and running compute perhaps never."""
     never_doubles: ClassVar[bool] = False
     """The platform refuses a second one, or makes nothing of it: what the plan saw is enough to create it."""
 
@@ -209,6 +211,8 @@ class Change:
     reason: str = ""
     until: str = ""
     notes: tuple[str, ...] = ()
+    late: bool = False
+    """This run made it so, and compute sees it only after a while: see `Step.arrives_late`."""
 
 
 class Outcome(StrEnum):
@@ -565,6 +569,7 @@ class _Walk:
                     id=resource.id,
                     reason=reason or resource.detail,
                     notes=(*resource.notes, *seen),
+                    late=step.arrives_late and action is not Action.KEEP,
                 )
                 return settled, resource
 

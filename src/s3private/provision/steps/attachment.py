@@ -36,6 +36,7 @@ class Attachment(Resource):
 
 class WorkspaceAttachment(AccountStep[Attachment]):
     kind = Attachment
+    arrives_late = True
 
     def __init__(self, config: PathConfig, clients: Clients, workspace_id: int) -> None:
         super().__init__(config, clients)

@@ -346,6 +346,7 @@ def _kept_until(deactivated: Sequence[NccPrivateEndpointRule]) -> str:
 class RuleToService(AccountStep[PrivateEndpointRule]):
     kind = PrivateEndpointRule
     title = "private endpoint rule"
+    arrives_late = True
     wait_seconds = 1800.0
 
     def rules(self, found: Found) -> list[NccPrivateEndpointRule]:

@@ -24,6 +24,7 @@ class RouteFile(Resource):
 class WrittenRoute(Step[RouteFile]):
     kind = RouteFile
     title = "route"
+    arrives_late = True
     refusals = (OSError,)
 
     def __init__(self, config: PathConfig, clients: Clients) -> None:
