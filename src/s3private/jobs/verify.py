@@ -1,6 +1,6 @@
 """Job `verify`: use the path once from this compute, and say what that proves.
 
-Where it cannot connect it fails; but for the run that has just changed the path, for which that is still to be expected.
+Where it cannot connect it fails; but for the run that has just changed the path, where that is still to be expected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from s3private.printable import plain
 from s3private.verification import verify
 
 _PAUSE_SECONDS = 15.0
-_NOTHING_TO_ARRIVE = "Provision changed nothing in this run that would still have to arrive: plan says whether the path is as it was asked"
+_NOTHING_TO_ARRIVE = (
+    "Provision changed nothing in this run that would still have to arrive: `plan` says whether the path is as it was "
+    "asked for"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
