@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from s3private.entries import ObjectEntry
+from s3private.jobs.claim import claimed
 from s3private.jobs.ending import Ending, run_job
 from s3private.jobs.place import table_in
 from s3private.jobs.rows import write_rows, write_table
@@ -24,9 +25,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _list(arguments: argparse.Namespace) -> Ending:
     file, table = place_of_results(arguments), table_in(arguments.schema, arguments.table)
     _, entries = select(arguments)
-    rows = write_rows(file, map(_row, entries))
-    if table:
-        write_table(table, rows, _SCHEMA)
+    with claimed(file, arguments.run) as claim:
+        rows = write_rows(file, claim.guarding(map(_row, entries)))
+        if table:
+            write_table(table, rows, _SCHEMA)
     said = f"{rows.as_table(_SHOWN)}\n\n{rows.count} objects, {rows.size} bytes; all of them in {rows.file}"
     result = {"outcome": "listed", "objects": rows.count, "bytes": rows.size}
     return Ending(table=said, result={**result, "output": str(rows.file), "table": table})

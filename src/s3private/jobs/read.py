@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from s3private.downloading import SMALL, download
 from s3private.entries import ObjectEntry
 from s3private.errors import Refused
+from s3private.jobs.claim import claimed
 from s3private.jobs.ending import Ending, run_job
 from s3private.jobs.place import table_in
 from s3private.jobs.rows import write_rows, write_table
@@ -41,9 +42,10 @@ def _read(arguments: argparse.Namespace) -> Ending:
     directory, table = place_of_results(arguments), table_in(arguments.schema, arguments.table)
     s3, chosen = select(arguments)
     left_out: list[Refused] = []
-    rows = write_rows(directory / _MANIFEST, _written(s3, chosen, directory, left_out))
-    if table:
-        write_table(table, rows, _SCHEMA)
+    with claimed(directory / _MANIFEST, arguments.run) as claim:
+        rows = write_rows(directory / _MANIFEST, claim.guarding(_written(s3, chosen, directory, left_out)))
+        if table:
+            write_table(table, rows, _SCHEMA)
     said = f"{rows.as_table(_SHOWN)}\n\n{rows.count} objects, {rows.size} bytes, into {directory}"
     result = {"outcome": "read", "objects": rows.count, "bytes": rows.size, "left_out": len(left_out)}
     reason = ""
