@@ -93,3 +93,39 @@ def test_govcloud_has_its_own_principal() -> None:
     config = PathConfig.parse(document, "gov.toml")
     assert config.allowed_principal.startswith("arn:aws-us-gov:iam::347038500609:role/")
     assert config.endpoint_policy["Statement"][0]["Resource"][0].startswith("arn:aws-us-gov:s3:::")
+
+
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [
+        ("cost-center=1", "a table of 1 to 46 tags"),
+        ({}, "a table of 1 to 46 tags"),
+        ({f"k{number}": "v" for number in range(47)}, "a table of 1 to 46 tags"),
+        ({"cost": 1234}, "cost: must be a text in quotes"),
+        ({"team": {"name": "x"}}, "team: must be a text in quotes"),
+        ({"": "x"}, "1 to 128 characters"),
+        ({"k" * 129: "x"}, "1 to 128 characters"),
+        ({"k": "v" * 257}, "the value of k must have 0 to 256 characters"),
+        ({"k": "v\n"}, "the value of k may hold"),
+        ({"k": "a\u2028b"}, "the value of k may hold"),
+        ({"k": " v"}, "the value of k may hold"),
+        ({"k#": "v"}, "the key 'k#' may hold"),
+        ({"k": "v;w"}, "the value of k may hold"),
+        ({"aws:x": "v"}, "aws:x is not yours to give"),
+        ({"AWS:x": "v"}, "AWS:x is not yours to give"),
+        ({"s3private:owner": "v"}, "s3private:owner is not yours to give"),
+        ({"S3Private:x": "v"}, "S3Private:x is not yours to give"),
+        ({"Name": "v"}, "Name is not yours to give"),
+    ],
+)
+def test_tags_that_aws_or_this_path_does_not_take_are_refused_by_key(tags: Any, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        PathConfig.parse(changed("aws.tags", tags), "some.toml")
+    assert str(refused.value).startswith("some.toml: aws.tags: ")
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_tags_within_awss_limits_are_taken() -> None:
+    tags = {f"k{number}": "" for number in range(45)} | {"Größe 1_.:/=+-@" + "k" * 113: "v" * 256}
+    assert PathConfig.parse(changed("aws.tags", tags), "some.toml").tags == tuple(tags.items())

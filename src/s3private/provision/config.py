@@ -20,6 +20,7 @@ from botocore.loaders import Loader
 from s3private.buckets import DIRECTORY_BUCKET
 from s3private.errors import ConfigError
 from s3private.provision.names import refused_domain
+from s3private.provision.tags import checked_tags
 
 ACCOUNT_HOST = "https://accounts.cloud.databricks.com"
 GOVCLOUD_ACCOUNT_HOST = "https://accounts.cloud.databricks.us"
@@ -54,6 +55,7 @@ class PathConfig:
     endpoint_id: str | None = None
     idle_timeout_seconds: int = 350
     allowed_principal: str
+    tags: tuple[tuple[str, str], ...] = ()
     access: str = "read"
     domain_names: tuple[str, ...] = ()
     ncc_id: str | None = None
@@ -283,6 +285,7 @@ _KEYS: dict[str, tuple[str, Rule, bool]] = {
     "aws.endpoint_id": ("endpoint_id", _text(r"vpce-[0-9a-f]{8,17}", "must be an endpoint id, vpce-…"), False),
     "aws.idle_timeout_seconds": ("idle_timeout_seconds", _whole(60, 6000), False),
     "aws.allowed_principal": ("allowed_principal", _principal, False),
+    "aws.tags": ("tags", checked_tags, False),
     "s3.buckets": ("buckets", _many(_bucket, least=1, most=100, rule="must name 1 to 100 buckets"), True),
     "s3.access": ("access", _text("read|read-write", "must be 'read' or 'read-write'"), False),
     "s3.domain_names": (

@@ -35,21 +35,26 @@ def is_own_load_balancer(arn: str, config: PathConfig) -> bool:
 
 @dataclass(frozen=True)
 class Mark:
-    """The tags of one path. owner: who runs it, or empty where the path file does not say."""
+    """The tags of one path. owner: who runs it, or empty where the path file does not say. more: the organisation's."""
 
     path: str
     owner: str
     resource_name: str
+    more: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, config: PathConfig) -> Mark:
-        return cls(config.name, config.owner or "", config.resource_name)
+        return cls(config.name, config.owner or "", config.resource_name, config.tags)
 
     @property
     def tags(self) -> list[Any]:
-        """EC2 and Elastic Load Balancing spell a tag alike; their type stubs do not know it."""
-        named = {PATH_TAG: self.path, "Name": self.resource_name, **({OWNER_TAG: self.owner} if self.owner else {})}
+        """Of whatever is made. EC2 and Elastic Load Balancing spell a tag alike; their type stubs do not know it."""
+        named = {**dict(self.more), "Name": self.resource_name, **self._own}
         return [{"Key": key, "Value": value} for key, value in named.items()]
+
+    @property
+    def _own(self) -> dict[str, str]:
+        return {PATH_TAG: self.path, **({OWNER_TAG: self.owner} if self.owner else {})}
 
     def is_on(self, what: str, tags: Tags) -> bool:
         """Whether the path's tag is there. Raises Unsure where it is, with somebody else's owner mark."""
@@ -72,7 +77,7 @@ class Mark:
             command = f"aws elbv2 add-tags --resource-arns {resource}"
         else:
             command = f"aws ec2 create-tags --resources {resource}"
-        tags = " ".join(f"Key={tag['Key']},Value={tag['Value']}" for tag in self.tags if tag["Key"] != "Name")
+        tags = " ".join(f"Key={key},Value={value}" for key, value in self._own.items())
         return (
             f"if it is this path's, put it back ({command} --tags {tags}); else it is somebody else's: rename the path"
         )
