@@ -132,7 +132,7 @@ class KeyFiles:
 
 def takes_two_names_for_one(directory: Path) -> bool:
     """Whether the file system does not tell `é` from `É`, or from `e` with an accent: known by trying."""
-    for stem in ("é", ""):
+    for stem in ("é", "e"):
         try:
             number, file = temporary(directory / stem, lambda path, flags: os.open(path, flags | os.O_WRONLY, 0o666))
         except (OSError, UnicodeEncodeError):

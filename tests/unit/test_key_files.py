@@ -19,6 +19,7 @@ from origin.server import Origin
 from s3private import ObjectEntry, ObjectVersion, ReadError, Refused, connect, download, download_prefix, list_objects
 from s3private.jobs import read
 from s3private.jobs.ending import JobFailed
+from s3private.key_files import takes_two_names_for_one
 
 
 @pytest.fixture
@@ -277,3 +278,32 @@ def test_a_full_disk_is_said_of_a_file(
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match=f"No space left on device: '{tmp_path / 'x'}'"):
         download_prefix(s3, "s3://b/", tmp_path)
+
+
+@pytest.mark.parametrize("no_accents", [False, True])
+def test_a_place_that_takes_two_names_for_one_is_known_by_trying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_accents: bool
+) -> None:
+    """Where it takes no accent at all, by upper and lower case; what was tried leaves nothing, no open file either."""
+    real = os.open
+
+    def ascii_only(path: Any, *arguments: Any) -> int:
+        if no_accents and not str(path).isascii():
+            raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ))
+        return real(path, *arguments)
+
+    free = real(tmp_path, os.O_RDONLY)
+    os.close(free)
+    monkeypatch.setattr(os, "open", ascii_only)
+    assert not takes_two_names_for_one(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(
+        os.path,
+        "lexists",
+        lambda path: str(path).casefold() in {str(each).casefold() for each in tmp_path.iterdir()},
+    )
+    assert takes_two_names_for_one(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    again = real(tmp_path, os.O_RDONLY)
+    os.close(again)
+    assert again == free
