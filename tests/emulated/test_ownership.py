@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -99,6 +100,23 @@ def test_another_vpc_in_the_file_is_refused_as_a_wrong_file(path: Ground, verb: 
     said = refused_without_a_write(path, verb)
     assert f"aws.vpc_id is {other}" in said
     assert count(path.emulator) == before
+
+
+PYTHON = re.compile(r"\(['\d]|', |\bNone\b|\bTrue\b|\bFalse\b|[A-Z]\w*Error\(|<\w+[. ]|\{'")
+"""What a person does not read: Python's own forms of things."""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_typo_in_the_vpcs_id_names_the_key_and_sends_nobody_to_delete(built: Ground, verb: str) -> None:
+    built.write(vpc_id='"vpc-0123456789abcdef0"')
+    said = refused_without_a_write(built, verb)
+    others = VERBS[verb](built).conflicts
+    built.write()
+    assert said.startswith("aws.subnet_ids: subnet-")
+    for one in (said, *(change.reason for change in others)):
+        assert "and aws.vpc_id is vpc-0123456789abcdef0: mend the " in one
+        assert "delete" not in one
+        assert not PYTHON.search(one), one
 
 
 LOST: dict[str, Callable[[Hand], str]] = {

@@ -277,7 +277,10 @@ def _platform(step: AnyStep, verb: str) -> Iterator[None]:
     except step.refusals as error:
         raise PlatformError(f"{step.title}: {verb}: {step.refusal(error)}") from error
     except (KeyError, IndexError) as error:
-        raise PlatformError(f"{step.title}: {verb}: the platform's answer is not as it is known: {error!r}") from error
+        lacks = str(error.args[0]) if isinstance(error, KeyError) and error.args else "what was asked for"
+        raise PlatformError(
+            f"{step.title}: {verb}: the platform's answer is not as it is known: it lacks {lacks}"
+        ) from error
 
 
 def plan(steps: Sequence[AnyStep]) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,7 +14,7 @@ from requests.exceptions import RequestException
 
 from s3private.provision.clients import Clients, databricks_words
 from s3private.provision.config import PathConfig
-from s3private.provision.engine import AlreadyThere, R, Step
+from s3private.provision.engine import AlreadyThere, R, Step, Unsure
 from s3private.provision.steps.ownership import PATH_TAG, Mark, Tags
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ _ENCODED = re.compile(r"Encoded authorization failure message: ([\w-]{40,})", re
 
 def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def listed(shape: Sequence[object]) -> str:
+    """What a thing is, in words: what the platform's answer leaves out is left out."""
+    return ", ".join(str(one) for one in shape if one is not None) or "of no shape that AWS tells"
 
 
 @contextmanager
@@ -61,6 +66,20 @@ class AwsStep(Step[R], ABC):
     def is_ours(self, what: str, tags: Tags) -> bool:
         """See `Mark.is_on`."""
         return self.mark.is_on(what, tags)
+
+    def elsewhere(self, what: str, vpc: str | None) -> Unsure:
+        """For what is this path's, in a VPC that the path file does not name: as often a typo as a move."""
+        return Unsure(
+            f"{what} is this path's and is in {vpc or 'no VPC'}, and aws.vpc_id is {self.config.vpc_id}: mend the key. "
+            "Where it is meant, a path is not moved to another VPC: destroy it with the old path file first"
+        )
+
+    def of_another_shape(self, what: str, shape: Sequence[object], wanted: Sequence[object]) -> Unsure:
+        """For what carries this path's tag and is none that the path makes."""
+        return Unsure(
+            f"{what} carries this path's tag and is {listed(shape)}, where the path's is {listed(wanted)}: it is "
+            "somebody else's. Let them take the tag off, or give your path another path.name"
+        )
 
     def refusal(self, error: Exception) -> str:
         if isinstance(error, ClientError):

@@ -21,7 +21,7 @@ from s3private.provision.clients import Clients
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import Found, Resource, State, StillInUse, Unsure
 from s3private.provision.names import is_regional_name
-from s3private.provision.steps.base import AwsStep, error_code, refusing_doubles
+from s3private.provision.steps.base import AwsStep, error_code, listed, refusing_doubles
 from s3private.provision.steps.ownership import AT_ONCE, PATH_TAG
 from s3private.provision.steps.placement import LoadBalancer, Subnets
 
@@ -56,7 +56,10 @@ class GivenSubnets(AwsStep[Subnets]):
             raise
         for subnet in seen:
             if subnet["VpcId"] != self.config.vpc_id:
-                raise Unsure(f"aws.subnet_ids: {subnet['SubnetId']} is in {subnet['VpcId']}, not {self.config.vpc_id}")
+                raise Unsure(
+                    f"aws.subnet_ids: {subnet['SubnetId']} is in {subnet['VpcId']}, and aws.vpc_id is "
+                    f"{self.config.vpc_id}: mend the one of the two that is wrong"
+                )
         if without := sorted(subnet["SubnetId"] for subnet in seen if not subnet.get("CidrBlock")):
             raise Conflict(
                 f"aws.subnet_ids: {', '.join(without)} has no IPv4 addresses, which the path is made of: name another"
@@ -167,10 +170,7 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
             if group.get("VpcId") == self.config.vpc_id:
                 here = group
             elif self._is_own(group):
-                raise Unsure(
-                    f"security group {group['GroupId']} is this path's, and is in {group.get('VpcId')}: aws.vpc_id is "
-                    f"{self.config.vpc_id}. A path is not moved to another VPC: destroy it with the old path file first"
-                )
+                raise self.elsewhere(f"security group {group['GroupId']}", group.get("VpcId"))
         return here
 
     def _given(self, given: str, found: Found) -> SecurityGroup:
@@ -181,7 +181,10 @@ class OpenSecurityGroup(AwsStep[SecurityGroup]):
                 raise Conflict(f"aws.security_group_id: {self.refusal(error)}") from error
             raise
         if group.get("VpcId") != self.config.vpc_id:
-            raise Conflict(f"aws.security_group_id: {given} is in {group.get('VpcId')}, not {self.config.vpc_id}")
+            raise Conflict(
+                f"aws.security_group_id: {given} is in {group.get('VpcId') or 'no VPC'}, and aws.vpc_id is "
+                f"{self.config.vpc_id}: mend the one of the two that is wrong"
+            )
         seen, subnets = self._read(group, ours=False), found.get(Subnets)
         shut = self._shut(seen, subnets.cidrs) if subnets else []
         return replace(seen, notes=tuple(f"aws.security_group_id: {given} {one}: add the rule" for one in shut))
@@ -374,14 +377,11 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
             if seen["State"].lower() in ("deleting", "deleted"):
                 continue
             if shape != ("Interface", self._service):
-                others.append(f"{name} ({shape[0]}, {shape[1]})")
+                others.append(f"{name} ({listed(shape)})")
             elif not self.is_ours(f"interface endpoint {name}", seen.get("Tags", [])):
                 continue
             elif seen.get("VpcId") != self.config.vpc_id:
-                raise Unsure(
-                    f"interface endpoint {name} is this path's, and is in {seen.get('VpcId')}: aws.vpc_id is "
-                    f"{self.config.vpc_id}. A path is not moved to another VPC: destroy it with the old path file first"
-                )
+                raise self.elsewhere(f"interface endpoint {name}", seen.get("VpcId"))
             else:
                 own.append(seen)
         return own, others
@@ -512,7 +512,7 @@ class S3InterfaceEndpoint(AwsStep[InterfaceEndpoint]):
         shape = (seen.get("VpcEndpointType"), seen.get("ServiceName"), seen.get("VpcId"))
         wanted = ("Interface", self._service, self.config.vpc_id)
         if shape != wanted:
-            raise Conflict(f"aws.endpoint_id: {given} is {shape}, the path needs {wanted}")
+            raise Conflict(f"aws.endpoint_id: {given} is {listed(shape)}, and the path needs {listed(wanted)}")
         notes = tuple(
             f"interface endpoint {one} was made by this path and is no longer used by it, but costs money every hour. "
             "Destroy removes it; sooner, when nothing else uses it: "

@@ -93,13 +93,12 @@ class EndpointTargetGroup(_NamedStep[TargetGroup]):
         return self._read(group, {a["Key"]: a["Value"] for a in answer["Attributes"]})
 
     def _read(self, group: TargetGroupTypeDef, attributes: Mapping[str, str]) -> TargetGroup:
-        shape = (group.get("Protocol"), group.get("Port"), group.get("TargetType"), group.get("VpcId"))
-        wanted = ("TCP", HTTPS, "ip", self.config.vpc_id)
+        what = f"target group {self.config.resource_name}"
+        shape, wanted = (group.get("Protocol"), group.get("Port"), group.get("TargetType")), ("TCP", HTTPS, "ip")
         if shape != wanted:
-            raise Unsure(
-                f"target group {self.config.resource_name} carries this path's tag and is {shape}, not {wanted}: where "
-                "only the VPC differs, aws.vpc_id is not the one that the path was built in; else delete it"
-            )
+            raise self.of_another_shape(what, shape, wanted)
+        if group.get("VpcId") != self.config.vpc_id:
+            raise self.elsewhere(what, group.get("VpcId"))
         behind = group.get("LoadBalancerArns", [])
         if foreign := [arn for arn in behind if not is_own_load_balancer(arn, self.config)]:
             raise Unsure(
@@ -173,6 +172,9 @@ def _differing(attributes: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in given.items() if (key, value) not in fine}
 
 
+_SHAPE = ("network", "internal")
+
+
 class InternalLoadBalancer(_NamedStep[LoadBalancer]):
     kind = LoadBalancer
     title = "load balancer"
@@ -198,13 +200,15 @@ class InternalLoadBalancer(_NamedStep[LoadBalancer]):
             raise
         arn = seen["LoadBalancerArn"]
         self.check_ours(arn)
-        shape = (seen.get("Type"), seen.get("Scheme"), seen.get("VpcId"))
-        wanted = ("network", "internal", self.config.vpc_id)
+        what, shape, wanted = (
+            f"load balancer {seen['LoadBalancerName']}",
+            (seen.get("Type"), seen.get("Scheme")),
+            _SHAPE,
+        )
         if shape != wanted:
-            raise Unsure(
-                f"load balancer {self.config.resource_name} carries this path's tag and is {shape}, not {wanted}: "
-                "where only the VPC differs, aws.vpc_id is not the one that the path was built in"
-            )
+            raise self.of_another_shape(what, shape, wanted)
+        if seen.get("VpcId") != self.config.vpc_id:
+            raise self.elsewhere(what, seen.get("VpcId"))
         word = seen["State"]["Code"]
         state = {
             "active": State.READY,
