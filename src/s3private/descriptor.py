@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
+import sys
 import threading
 
 from s3private.endings import alone
 from s3private.forks import Here, renewed_in_child
+
+if sys.platform != "win32":
+    import fcntl
 
 Bytes = bytes | bytearray | memoryview
 
@@ -79,9 +82,10 @@ class Descriptor:
         if number < 0:
             return
         try:
-            # A forked process that has not closed its copy yet would keep what is locked.
-            with contextlib.suppress(OSError):
-                fcntl.flock(number, fcntl.LOCK_UN)
+            # A forked process that has not closed its copy yet would keep what is locked. Windows has neither.
+            if sys.platform != "win32":
+                with contextlib.suppress(OSError):
+                    fcntl.flock(number, fcntl.LOCK_UN)
         finally:
             os.close(number)
 
