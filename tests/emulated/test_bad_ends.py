@@ -172,19 +172,19 @@ def test_the_rule_is_found_on_whatever_page_it_is(run: Interrupted) -> None:
 
 
 def test_what_databricks_throttles_is_waited_out_aloud(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
-    attach = Planned(operation="account:PATCH workspaces/{workspace_id}", fault=Fault.THROTTLED, retry_after="0")
-    ground.emulator.faults.add(attach)
+    look = Planned(operation="account:GET workspaces/{workspace_id}", fault=Fault.THROTTLED, retry_after="0")
+    ground.emulator.faults.add(look)
     assert main(["provision", str(ground.file), "--poll", "0.01"]) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "Databricks throttles" in line]
     assert len(said) == 1
-    assert said[0].endswith("  Databricks throttles, or does not answer: asked again in 1 s")
+    assert said[0].endswith("  Databricks throttles, fails or does not answer: asked again in 1 s")
 
 
 def test_a_workspace_that_never_answers_is_one_line(
     ground: Ground, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for the secrets, as a job does."""
-    monkeypatch.setattr("s3private.provision.clients._RETRY_SECONDS", 1)
+    monkeypatch.setattr("s3private.provision.clients.RETRY_SECONDS", 1)
     monkeypatch.setenv("DATABRICKS_TOKEN", "any")
     monkeypatch.setenv("DATABRICKS_AUTH_TYPE", "pat")
     ground.write(workspace_ids='[]\nworkspace_host = "http://127.0.0.1:1"')

@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config as BotocoreConfig
-from databricks.sdk import AccountClient, WorkspaceClient
+from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.clock import RealClock
 from databricks.sdk.config import Config as DatabricksConfig
+from databricks.sdk.core import ApiClient
 from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service.provisioning import WorkspacesAPI
+from databricks.sdk.service.settings import NetworkConnectivityAPI
 from requests.exceptions import RequestException
 
 from s3private.authorities import authorities
@@ -39,6 +42,7 @@ from s3private.credentials import (
 )
 from s3private.errors import ConfigError, PlatformError, RouteError
 from s3private.provision.config import ACCOUNT_HOST, GOVCLOUD_ACCOUNT_HOST, PathConfig
+from s3private.provision.patience import RETRY_SECONDS, PatientApi, patiently
 from s3private.provision.sign_in import SignIn, why_not, within
 from s3private.redaction import redact_logs
 
@@ -47,8 +51,6 @@ if TYPE_CHECKING:
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_sts import STSClient
 
-_RETRY_SECONDS = 120
-"""How long the Databricks SDK asks again; its own 300 s would look like a hang."""
 _DISCOVERY_SECONDS = 20
 """How long an account console is asked that has never answered."""
 _WORKSPACE_SECONDS = 60
@@ -82,16 +84,25 @@ class _OneAttempt(SdkClock):
 
 
 class _SpokenWaits(RealClock):
-    """The SDK waits out a 429, a 503 or a lost connection without a word, for up to two minutes: here it is said."""
+    """What Databricks cannot do now is waited out for up to two minutes, by the SDK without a word: here it is said."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
 
     def sleep(self, seconds: float) -> None:
         # Whatever an answer asks for: past this the SDK asks no more.
-        seconds = min(seconds, _RETRY_SECONDS)
-        self._say(f"Databricks throttles, or does not answer: asked again in {max(1, round(seconds))} s")
+        seconds = min(seconds, RETRY_SECONDS)
+        self._say(f"Databricks throttles, fails or does not answer: asked again in {max(1, round(seconds))} s")
         super().sleep(seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a path has to do with of an account's API."""
+
+    config: DatabricksConfig
+    network_connectivity: NetworkConnectivityAPI
+    workspaces: WorkspacesAPI
 
 
 class Clients:
@@ -142,13 +153,16 @@ class Clients:
             return self._data_account.client("sts", region_name=self._config.region, config=_RETRIES)
 
     @cached_property
-    def account(self) -> AccountClient:
-        return self._account(retry_seconds=_RETRY_SECONDS, clock=self._waits)
+    def account(self) -> Account:
+        """For what may be asked twice: it reads, or deletes."""
+        settings = self._account(retry_seconds=RETRY_SECONDS, clock=self._waits)
+        return _account_of(settings, PatientApi(settings, self._waits))
 
     @cached_property
-    def account_once(self) -> AccountClient:
-        """Sends a request exactly once."""
-        return self._account(retry_seconds=1, clock=_OneAttempt())
+    def account_once(self) -> Account:
+        """Sends a request exactly once: whether what it creates or changes is there is looked at before the next."""
+        settings = self._account(retry_seconds=1, clock=_OneAttempt())
+        return _account_of(settings, ApiClient(settings))
 
     @cached_property
     def _base(self) -> boto3.Session:
@@ -183,8 +197,8 @@ class Clients:
         if keys is not None:
             workspace = _workspace(self._config, self._waits)
             return (
-                _secret(workspace, keys.scope, keys.client_id_key),
-                _secret(workspace, keys.scope, keys.client_secret_key),
+                _secret(workspace, keys.scope, keys.client_id_key, self._waits),
+                _secret(workspace, keys.scope, keys.client_secret_key, self._waits),
             )
         client_id, secret = os.environ.get("DATABRICKS_CLIENT_ID"), os.environ.get("DATABRICKS_CLIENT_SECRET")
         if not client_id or not secret:
@@ -211,7 +225,7 @@ class Clients:
         made.headers()
         return made
 
-    def _account(self, *, retry_seconds: int, clock: SdkClock) -> AccountClient:
+    def _account(self, *, retry_seconds: int, clock: SdkClock) -> DatabricksConfig:
         client_id, secret = self._login
         sign_in = self._sign_in
         with _databricks_settings():
@@ -232,7 +246,16 @@ class Clients:
                 product_version="0.1.0",
             )
         config.host = account_host(self._config)
-        return AccountClient(config=config)
+        return config
+
+
+def _account_of(settings: DatabricksConfig, api: ApiClient) -> Account:
+    def served(kind: Callable[[ApiClient], T]) -> T:
+        return kind(api)
+
+    return Account(
+        config=settings, network_connectivity=served(NetworkConnectivityAPI), workspaces=served(WorkspacesAPI)
+    )
 
 
 @contextmanager
@@ -283,7 +306,7 @@ def _workspace(config: PathConfig, waits: SdkClock) -> WorkspaceClient:
     def settle() -> DatabricksConfig:
         return DatabricksConfig(
             host=config.workspace_host,
-            retry_timeout_seconds=_RETRY_SECONDS,
+            retry_timeout_seconds=RETRY_SECONDS,
             http_timeout_seconds=60,
             clock=waits,
             product="s3private",
@@ -314,19 +337,19 @@ def _bounded(where: str) -> Iterator[None]:
         ) from error
 
 
-def _asked(workspace: WorkspaceClient, call: Callable[[], T]) -> T:
+def _asked(workspace: WorkspaceClient, call: Callable[[], T], waits: SdkClock) -> T:
     """Of a workspace, with the signing in that it may need: bounded, whatever way in the SDK's settings name."""
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
-        return call()
+        return patiently(call, waits)
     with _bounded(str(workspace.config.host)):
         # Signing in alone is what has no limit of its own.
         within(_WORKSPACE_SECONDS, workspace.config.authenticate)
-    return call()
+    return patiently(call, waits)
 
 
-def _secret(workspace: WorkspaceClient, scope: str, key: str) -> str:
+def _secret(workspace: WorkspaceClient, scope: str, key: str, waits: SdkClock) -> str:
     try:
-        value = _asked(workspace, lambda: workspace.secrets.get_secret(scope, key)).value or ""
+        value = _asked(workspace, lambda: workspace.secrets.get_secret(scope, key), waits).value or ""
         return base64.b64decode(value).decode()
     except (*_UNANSWERED, ValueError) as error:
         raise PlatformError(f"secret {key} of scope {scope}: {databricks_words(error)}") from error
@@ -338,6 +361,8 @@ def databricks_words(error: Exception) -> str:
         return databricks_words(error.__cause__)
     if isinstance(error, RequestException):
         return why_not(error)
+    if unread := re.match(r"unable to parse response\..*\n< (\d{3}[^\n]{0,60})", str(error), re.DOTALL):
+        return f"HTTP {unread.group(1).strip()}, and no words of Databricks: something on the way answers in its place"
     code, said = getattr(error, "error_code", None), _without_settings(" ".join(str(error).split()))
     return f"{code}: {said}" if code else said
 
@@ -352,7 +377,7 @@ def _vended(config: PathConfig, waits: SdkClock) -> boto3.Session:
 
     def fetch() -> dict[str, str]:
         try:
-            answer = _asked(workspace, lambda: workspace.credentials.generate_temporary_service_credential(name))
+            answer = _asked(workspace, lambda: workspace.credentials.generate_temporary_service_credential(name), waits)
         except DatabricksError as error:
             raise refused_credential(name, databricks_words(error)) from error
         except (*_UNANSWERED, ValueError) as error:

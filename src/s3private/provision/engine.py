@@ -187,6 +187,11 @@ class Step(ABC, Generic[R]):
         """The platform's code for it, or nothing."""
         return ""
 
+    def again_after(self, error: BaseException | None) -> float | None:
+        """Where a write may go well if it is asked again: for how many seconds what it may have done all the same is
+        looked for first. None: it is refused, or was asked again already."""
+        return None
+
 
 AnyStep = Step[Any]
 
@@ -264,6 +269,8 @@ _SILENCE_SECONDS = 30.0
 """A wait says at least this often that it is still waiting."""
 _VISIBLE_SECONDS = 180.0
 """How long a created resource may stay invisible: the platforms' reads lag behind their writes."""
+_AGAIN_SECONDS = 200.0
+"""How long after its first failure a write that may go well is asked for again."""
 _FRESH_SECONDS = 10.0
 """So long the plan's reading of what is given holds: nothing that the run makes changes it."""
 _SAME_DRIFT_SECONDS = 60.0
@@ -503,6 +510,7 @@ class _Walk:
         refused, since = "", 0.0
         seen: list[str] = []
         answer: Resource | None = None
+        lost: _Lost | None = None
         look = not (step.never_doubles and planned.action is Action.CREATE)
         while True:
             resource, answer = answer, None
@@ -520,19 +528,24 @@ class _Walk:
                         action, reason = Action.CREATE, "made"
                     except AlreadyThere as already:
                         refused, reason = f"{step.title}: create: {already}", _MEANWHILE
-                    except PlatformError:
+                    except PlatformError as error:
                         # It may be refused because it is there; a refusal is believed only after looking again.
                         with _platform(step, "find"):
                             answer = step.find(found)
-                        if answer is None:
-                            raise
-                        reason = _MEANWHILE
+                        lost = None if answer is not None else _Lost.again(step, error, self.clock.now(), lost)
+                        reason = _MEANWHILE if lost is None else reason
+                    else:
+                        lost = None
                     created, since = True, self.clock.now()
                     self.made[step.kind] = since
                     wait.restart()
                     continue
                 if refused and self.clock.now() - since >= _SAME_DRIFT_SECONDS:
                     raise PlatformError(refused)
+                if lost is not None:
+                    wait.once(lost.word, 2 * _AGAIN_SECONDS)
+                    created = self.clock.now() < lost.due
+                    continue
                 wait.once("not visible yet", _VISIBLE_SECONDS)
             elif drift is not None and drift not in mended:
                 self.progress(f"{step.title} {resource.short_id}: update: {drift}")
@@ -597,15 +610,20 @@ class _Walk:
         return next((kind for kind in recent if code in kind.unseen_codes), None)
 
     def _update(self, step: AnyStep, resource: Resource, found: Found, drift: str, wait: _Wait) -> Resource | None:
-        try:
-            return self._asked(step, "update", wait, step.update, resource, found)
-        except PlatformError:
-            # Another run, or a request whose reply was lost, may have done it: then there is nothing to update.
-            with _platform(step, "find"):
-                now: Resource | None = step.find(found)
-                if now is None or step.drift(now, found) == drift:
+        lost: _Lost | None = None
+        while True:
+            try:
+                return self._asked(step, "update", wait, step.update, resource, found)
+            except PlatformError as error:
+                # Another run, or a request whose reply was lost, may have done it: then there is nothing to update.
+                with _platform(step, "find"):
+                    now: Resource | None = step.find(found)
+                if now is None:
                     raise
-                return now
+                if step.drift(now, found) != drift:
+                    return now
+                lost = _Lost.again(step, error, self.clock.now(), lost)
+            wait.once(lost.word, 2 * _AGAIN_SECONDS)
 
     def remove(self, step: AnyStep, resource: Resource, found: Found) -> Change:
         gone = Change(step=step.title, action=Action.DELETE, id=resource.id)
@@ -649,6 +667,27 @@ class _Walk:
         with _platform(step, "find"):
             still = step.leftover(found)
         return still is None or step.gone(still) or still.id != resource.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lost:
+    """A write that the platform may have done all the same, or may do when it is asked again. due: when it is."""
+
+    said: str
+    first: float
+    due: float
+
+    @classmethod
+    def again(cls, step: AnyStep, error: PlatformError, now: float, before: _Lost | None) -> _Lost:
+        """Raises the error: it is a refusal, or comes for too long."""
+        after, first = step.again_after(error.__cause__), before.first if before else now
+        if after is None or now + after - first > _AGAIN_SECONDS:
+            raise error
+        return cls(said=str(error).removeprefix(f"{step.title}: "), first=first, due=now + after)
+
+    @property
+    def word(self) -> str:
+        return f"{self.said}: looked for, and asked again where it is not there"
 
 
 class _Wait:

@@ -99,7 +99,8 @@ class WorkspaceAttachment(AccountStep[Attachment]):
         raise Conflict(f"workspace {self.workspace_id} is {word or 'in a status this SDK does not know'}: {advice}")
 
     def create(self, found: Found) -> None:
-        self.account.workspaces.update(
+        # Sent again unseen, it would take the workspace from an NCC that it was given meanwhile.
+        self.account_once.workspaces.update(
             self.workspace_id,
             Workspace(network_connectivity_config_id=found[NetworkConnectivityConfig].id),
             update_mask=_MASK,

@@ -15,6 +15,7 @@ from requests.exceptions import RequestException
 from s3private.provision.clients import Clients, databricks_words
 from s3private.provision.config import PathConfig
 from s3private.provision.engine import AlreadyThere, R, Step, Unsure
+from s3private.provision.patience import refused_for_now, reply_lost
 from s3private.provision.steps.ownership import PATH_TAG, Mark, Tags
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class AccountStep(Step[R], ABC):
     side: ClassVar[str] = "databricks"
     # ValueError is how the SDK says that it cannot authenticate.
     refusals: ClassVar[tuple[type[Exception], ...]] = (DatabricksError, RequestException, TimeoutError, ValueError)
+    lost_seconds: ClassVar[float] = 0.0
+    """How long what a lost reply may have made is looked for before it is asked for again."""
 
     def __init__(self, config: PathConfig, clients: Clients) -> None:
         self.config = config
@@ -107,3 +110,8 @@ class AccountStep(Step[R], ABC):
 
     def code(self, error: BaseException | None) -> str:
         return str(getattr(error, "error_code", None) or "")
+
+    def again_after(self, error: BaseException | None) -> float | None:
+        if refused_for_now(error):
+            return 0.0
+        return self.lost_seconds if reply_lost(error) else None

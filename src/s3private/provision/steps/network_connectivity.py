@@ -9,12 +9,11 @@ https://docs.databricks.com/aws/en/security/network/serverless-network-security/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from databricks.sdk.errors import DeadlineExceeded, InternalError, TemporarilyUnavailable
-from databricks.sdk.errors.platform import BadRequest, NotFound, ResourceConflict, TooManyRequests
+from databricks.sdk.errors.platform import BadRequest, NotFound, ResourceConflict
 from databricks.sdk.service.provisioning import Workspace
 from databricks.sdk.service.settings import (
     CreateNetworkConnectivityConfiguration,
@@ -26,8 +25,6 @@ from databricks.sdk.service.settings import (
 from databricks.sdk.service.settings import (
     CustomerFacingNetworkConnectivityConfigAwsPrivateEndpointRule as AwsPrivateEndpointRule,
 )
-from requests.exceptions import ConnectionError as RequestsConnectionError
-from requests.exceptions import Timeout
 
 from s3private.errors import Conflict
 from s3private.provision.engine import Found, Remains, Resource, State, Unsure
@@ -36,30 +33,9 @@ from s3private.provision.steps.endpoint import InterfaceEndpoint
 from s3private.provision.steps.endpoint_service import EndpointService
 from s3private.provision.steps.ownership import AT_ONCE
 
-_LOST_REPLIES = (
-    DeadlineExceeded,
-    InternalError,
-    TemporarilyUnavailable,
-    RequestsConnectionError,
-    Timeout,
-    TimeoutError,
-)
-"""After these nobody knows whether the platform made the object: `find` will see."""
-
-
-def send_once(create: Callable[[], object]) -> None:
-    """Send one creating request. A lost reply is no failure: the engine finds the object, or stops waiting.
-
-    The SDK answers a 429, a quota reached, by waiting to ask again, and gives up with the TimeoutError that also means
-    a lost reply: its cause tells them apart.
-    """
-    try:
-        create()
-    except TimeoutError as gave_up:
-        if isinstance(gave_up.__cause__, TooManyRequests):
-            raise gave_up.__cause__ from None
-    except _LOST_REPLIES:
-        return
+_MADE_LATE_SECONDS = 180.0
+"""How long what a lost reply may have made is looked for: asked again sooner, there might be two.
+https://github.com/databricks/terraform-provider-databricks/issues/4559"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +94,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
 
     kind = NetworkConnectivityConfig
     title = "network connectivity config"
+    lost_seconds = _MADE_LATE_SECONDS
 
     def find(self, found: Found) -> NetworkConnectivityConfig | None:
         every = list(self.account.network_connectivity.list_network_connectivity_configurations())
@@ -259,8 +236,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
         if self.config.ncc_id:
             raise Conflict(f"databricks.ncc_id: there is no NCC {self.config.ncc_id} in the account")
         wanted = CreateNetworkConnectivityConfiguration(name=self.config.ncc_name, region=self.config.region)
-        api = self.account_once.network_connectivity
-        send_once(lambda: api.create_network_connectivity_configuration(wanted))
+        self.account_once.network_connectivity.create_network_connectivity_configuration(wanted)
 
     def drift(self, resource: NetworkConnectivityConfig, found: Found) -> str | None:
         if not resource.doubles:
@@ -348,6 +324,7 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
     title = "private endpoint rule"
     arrives_late = True
     wait_seconds = 1800.0
+    lost_seconds = _MADE_LATE_SECONDS
 
     def rules(self, found: Found) -> list[NccPrivateEndpointRule]:
         ncc = found[NetworkConnectivityConfig].id
@@ -441,7 +418,7 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
             endpoint_service=found[EndpointService].name, domain_names=list(self.wanted_names(found))
         )
         ncc = found[NetworkConnectivityConfig].id
-        send_once(lambda: self.account_once.network_connectivity.create_private_endpoint_rule(ncc, wanted))
+        self.account_once.network_connectivity.create_private_endpoint_rule(ncc, wanted)
 
     def drift(self, resource: PrivateEndpointRule, found: Found) -> str | None:
         if resource.doubles:
@@ -466,7 +443,7 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
         if resource.word in _NEVER_LIVED:
             self._delete(resource.id, found)
             return
-        self.account.network_connectivity.update_private_endpoint_rule(
+        self.account_once.network_connectivity.update_private_endpoint_rule(
             found[NetworkConnectivityConfig].id,
             resource.id,
             UpdatePrivateEndpointRule(domain_names=list(self.wanted_names(found))),
