@@ -33,7 +33,7 @@ RULES = f"{NCCS}/{{ncc_id}}/private-endpoint-rules"
 
 
 class Bench:
-    """Clients that ask once and wait little."""
+    """Clients that ask once. impatient: one that gives up soon, for what is never answered."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -44,11 +44,12 @@ class Bench:
         )["Credentials"]
         keys = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
         self.ec2: EC2Client = self._client("ec2", *keys)
+        self.impatient: EC2Client = self._client("ec2", *keys, seconds=0.2)
         self.elbv2: ElasticLoadBalancingv2Client = self._client("elbv2", *keys)
         self.token = ""
         self.sign_in()
 
-    def _client(self, service: str, key: str, secret: str, token: str | None) -> Any:
+    def _client(self, service: str, key: str, secret: str, token: str | None, seconds: float = 60) -> Any:
         make: Any = boto3.client
         return make(
             service,
@@ -57,7 +58,7 @@ class Bench:
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             aws_session_token=token,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=0.2),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=seconds),
         )
 
     def sign_in(self) -> None:
@@ -65,7 +66,7 @@ class Bench:
             f"{self.emulator.account_url}/oidc/v1/token",
             data={"grant_type": "client_credentials"},
             auth=(self.world.client_id, self.world.client_secret),
-            timeout=5,
+            timeout=60,
         )
         self.token = answer.json()["access_token"]
 
@@ -75,11 +76,12 @@ class Bench:
             f"{self.emulator.account_url}/api/2.0/accounts/{self.world.databricks_account}/{path}",
             json=body,
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=5,
+            timeout=60,
         )
 
-    def make_group(self, name: str = "made") -> str:
-        return self.ec2.create_security_group(GroupName=name, Description="made", VpcId=self.world.vpc.id)["GroupId"]
+    def make_group(self, name: str = "made", ec2: EC2Client | None = None) -> str:
+        made = (ec2 or self.ec2).create_security_group(GroupName=name, Description="made", VpcId=self.world.vpc.id)
+        return made["GroupId"]
 
     def groups(self) -> list[str]:
         described = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["made"]}])
@@ -198,7 +200,7 @@ def test_a_timeout_holds_the_client_until_it_gives_up(bench: Bench) -> None:
     plan(bench, GROUP, Fault.TIMEOUT)
     plan(bench, f"account:POST {NCCS}", Fault.TIMEOUT, seconds=0.1)
     with pytest.raises(ReadTimeoutError):
-        bench.make_group()
+        bench.make_group(ec2=bench.impatient)
     with pytest.raises(requests.ConnectionError):
         bench.make_ncc()
     assert (len(bench.groups()), bench.nccs()) == (1, ["an-ncc"])
@@ -209,7 +211,7 @@ def test_the_emulator_ends_at_once_while_a_client_is_held() -> None:
         bench = Bench(emulator)
         plan(bench, GROUP, Fault.TIMEOUT)
         with pytest.raises(ReadTimeoutError):
-            bench.make_group()
+            bench.make_group(ec2=bench.impatient)
         began = time.monotonic()
     assert time.monotonic() - began < Planned(operation=GROUP, fault=Fault.TIMEOUT).seconds / 2
 
