@@ -170,7 +170,10 @@ def assumed_role_session(
         return _sts(base, region, endpoint, verify, keywords)
 
     fetch = _fetching(base, role_arn, external_id, session_name, sts_client)
-    return refreshing_session(partial(_provisioning, fetch, role_arn, endpoint), "assume-role", region)
+    refused = "aws.external_id where it names one: look at both, and at AWS_PROFILE"
+    unreached = f": look at the way to {endpoint}"
+    assumed = partial(_assumed, fetch, f"aws.role_arn: {role_arn}", refused, unreached)
+    return refreshing_session(assumed, "assume-role", region)
 
 
 def role_session(
@@ -201,7 +204,12 @@ def role_session(
         return made
 
     fetch = _fetching(base, role_arn, external_id, session_name, sts_client)
-    return refreshing_session(partial(_assumed, fetch, role_arn), "assume-role", region), origin.url
+    unreached = (
+        ". STS is not on the private path: name a Unity Catalog service credential of that role, whose keys come from "
+        "Databricks"
+    )
+    assumed = partial(_assumed, fetch, f"role {role_arn}", "the external id that it names", unreached)
+    return refreshing_session(assumed, "assume-role", region), origin.url
 
 
 def _fetching(
@@ -244,7 +252,8 @@ def _sts(
     return base.client("sts", **keywords)
 
 
-def _assumed(fetch: Callable[[], Mapping[str, str]], role_arn: str) -> Mapping[str, str]:
+def _assumed(fetch: Callable[[], Mapping[str, str]], role: str, refused: str, unreached: str) -> Mapping[str, str]:
+    """role: how it is called in a message. refused, unreached: what to do then."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -252,32 +261,11 @@ def _assumed(fetch: Callable[[], Mapping[str, str]], role_arn: str) -> Mapping[s
     except ClientError as error:
         said = error.response.get("Error", {})
         raise PlatformError(
-            f"role {role_arn} cannot be assumed: {said.get('Code')}: {said.get('Message')}. "
-            "Its trust policy must let in who asks, with the external id that it names"
+            f"{role} cannot be assumed: {said.get('Code')}: {said.get('Message')}. Its trust policy must let in who "
+            f"asks, with {refused}"
         ) from error
     except BotoCoreError as error:
-        raise PlatformError(
-            f"role {role_arn} cannot be assumed: {' '.join(str(error).split())}. STS is not on the private path: "
-            "name a Unity Catalog service credential of that role, whose keys come from Databricks"
-        ) from error
-
-
-def _provisioning(fetch: Callable[[], Mapping[str, str]], role_arn: str, endpoint: str) -> Mapping[str, str]:
-    """As `_assumed`, in the words of the path file."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return fetch()
-    except ClientError as error:
-        said = error.response.get("Error", {})
-        raise PlatformError(
-            f"aws.role_arn: {role_arn} cannot be assumed: {said.get('Code')}: {said.get('Message')}. Its trust policy "
-            "must let in who asks, with aws.external_id where it names one: look at both, and at AWS_PROFILE"
-        ) from error
-    except BotoCoreError as error:
-        raise PlatformError(
-            f"aws.role_arn: {role_arn} cannot be assumed: {' '.join(str(error).split())}: look at the way to {endpoint}"
-        ) from error
+        raise PlatformError(f"{role} cannot be assumed: {' '.join(str(error).split())}{unreached}") from error
 
 
 def refreshing_session(fetch: Callable[[], Mapping[str, str]], method: str, region: str) -> boto3.Session:

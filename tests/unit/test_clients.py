@@ -42,7 +42,8 @@ def clients(role: str | None) -> Clients:
 def sts_of(made: Clients) -> Any:
     """The client that asks for the role; without a request."""
     credentials: Any = made._data_account.get_credentials()
-    return credentials._refresh_using.__self__._client_creator("sts")
+    fetch = credentials._refresh_using.args[0]
+    return fetch.__self__._client_creator("sts")
 
 
 @pytest.mark.parametrize("role", [None, ROLE])
