@@ -310,3 +310,28 @@ def test_a_group_that_a_rule_of_another_names_is_said_with_what_a_person_takes_o
     (left,) = [change for change in report.changes if change.step == "security group"]
     assert f"named by a rule of {other}" in left.reason
     assert left.reason.endswith(f"take {own} out of the rules of {other}, then run destroy again")
+
+
+@pytest.mark.parametrize(
+    ("mounted", "file", "says"),
+    [
+        ((), "c/s/v/x.json", "mounted on Databricks compute only"),
+        (("c/s",), "c/s/v/x.json", "there is no volume"),
+        (("c/s",), "c/s/x.json", "is no file in a volume"),
+    ],
+)
+def test_a_route_in_a_volume_that_is_not_seen_here_stops_every_verb_before_anything(
+    built: Ground, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mounted: tuple[str, ...], file: str, says: str
+) -> None:
+    """Destroyed all the same, the path would leave its Route behind."""
+    monkeypatch.setattr("s3private.provision.steps.route_file._VOLUMES", tmp_path / "Volumes")
+    monkeypatch.setattr("s3private.provision.steps.route_file._VOLUME_PARTS", len(tmp_path.parts) + 4)
+    for folder in mounted:
+        (tmp_path / "Volumes" / folder).mkdir(parents=True)
+    kept, mark = built.file.read_text(encoding="utf-8"), built.emulator.log.mark()
+    built.write(file=f'"{tmp_path}/Volumes/{file}"')
+    for walk in (built.provision, built.destroy):
+        report = walk()
+        assert (report.outcome, says in report.message) == (Outcome.REFUSED, True), report.message
+    built.file.write_text(kept, encoding="utf-8")
+    assert built.emulator.log.writes(mark) == []

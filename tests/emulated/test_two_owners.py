@@ -306,3 +306,29 @@ def test_a_side_without_its_file_and_targets_on_the_wrong_side_are_refused(
         assert main([verb[0], str(ground.file), *verb[1:], "--side", "databricks", "--handover", handover]) == 2
         assert "the targets are the AWS side's" in capsys.readouterr().err
     assert ground.emulator.log.since() == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [pytest.param(2, id="before it was accepted"), pytest.param(4, id="after", marks=pytest.mark.matrix)],
+)
+def test_a_rejected_connection_is_refused_and_what_it_says_brings_the_path_back(
+    owners: Owners, capsys: pytest.CaptureFixture[str], before: int
+) -> None:
+    for side, code in (("aws", 3), ("databricks", 3), ("aws", 0), ("databricks", 0))[:before]:
+        assert owners.run("provision", side, "--timeout", "0.5s") == code
+    clients, emulator = owners.ground.clients, owners.ground.emulator
+    [service] = clients.ec2.describe_vpc_endpoint_service_configurations()["ServiceConfigurations"]
+    [rule] = emulator.account.rules()
+    endpoint = str(rule.vpc_endpoint_id)
+    clients.ec2.reject_vpc_endpoint_connections(ServiceId=service["ServiceId"], VpcEndpointIds=[endpoint])
+    capsys.readouterr()
+    mark = emulator.log.mark()
+    assert owners.run("provision", "aws") == 2
+    assert emulator.log.writes(mark) == []
+    said = capsys.readouterr().err
+    assert f"{endpoint} was rejected at endpoint service {service['ServiceId']}" in said
+    assert f"delete its rule {rule.id} (databricks account network-connectivity delete-private-endpoint-rule)" in said
+    clients.account.network_connectivity.delete_private_endpoint_rule(rule.ncc_id, rule.id)
+    for side, code in (("databricks", 3), ("aws", 0), ("databricks", 0)):
+        assert owners.run("provision", side, "--timeout", "0.5s") == code

@@ -227,10 +227,13 @@ class HandedConnection(OwnConnection):
         word = seen.detail.partition(",")[0]
         service = found[EndpointService].id
         if word.lower() == "rejected":
+            # AWS documents acceptance of what is pending:
+            # https://docs.aws.amazon.com/vpc/latest/privatelink/accept-reject-endpoint-requests.html
             raise Conflict(
-                f"{seen.id} was rejected at endpoint service {service}, by hand or by a destroy: accept it again (aws "
-                f"ec2 accept-vpc-endpoint-connections --service-id {service} --vpc-endpoint-ids {seen.id}), or let the "
-                "Databricks side delete its rule and run provision again"
+                f"{seen.id} was rejected at endpoint service {service}, by hand or by a destroy, and is not accepted a "
+                f"second time: let the Databricks side delete its rule {found[PrivateEndpointRule].id} (databricks "
+                "account network-connectivity delete-private-endpoint-rule) and run provision again, and run this with "
+                "the file that comes back"
             )
         if word.lower() not in ("pending", "available"):
             stale = (

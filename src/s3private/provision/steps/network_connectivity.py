@@ -95,37 +95,46 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
     kind = NetworkConnectivityConfig
     title = "network connectivity config"
     lost_seconds = _MADE_LATE_SECONDS
+    _full: tuple[str, ...] = ()
+    """What the last look has found to be at its limit."""
 
     def find(self, found: Found) -> NetworkConnectivityConfig | None:
         every = list(self.account.network_connectivity.list_network_connectivity_configurations())
         seen = self._seen(found, every)
-        self._check_room([n for n in every if n.region == self.config.region], seen, found)
+        self._full = self._at_a_limit([n for n in every if n.region == self.config.region], seen, found)
         if seen is None:
             return None
         listed = next((n for n in every if n.network_connectivity_config_id == seen.id), None)
-        return replace(seen, notes=self._notes(seen, _rules(listed) if listed else [], found))
+        return replace(seen, notes=(*self._notes(seen, _rules(listed) if listed else [], found), *self._full))
 
-    def _check_room(
+    def absence(self, found: Found) -> str:
+        return "; ".join(("not there", *self._full))
+
+    def _at_a_limit(
         self,
         in_region: Sequence[NetworkConnectivityConfiguration],
         seen: NetworkConnectivityConfig | None,
         found: Found,
-    ) -> None:
-        """Raises Conflict where the account's limits leave no room, before anything is made. More than the limit says
-        that Databricks has raised it for this account."""
+    ) -> tuple[str, ...]:
+        """Where the account stands at Databricks' default limit, to the one. Nothing tells whether Databricks has
+        raised it for this account, unless there are more."""
         region, service = self.config.region, found.get(EndpointService)
+        full = []
         if seen is None and len(in_region) == _NCCS_PER_REGION:
-            raise Conflict(
-                f"the account has {_NCCS_PER_REGION} NCCs in {region}, Databricks' limit: delete one that nothing "
-                "uses, or name one in databricks.ncc_id"
+            full.append(
+                f"the account has {_NCCS_PER_REGION} NCCs in {region}, Databricks' default limit: one more is refused "
+                "in the middle of provision, unless Databricks has raised it: delete one that nothing uses, or "
+                "name one in databricks.ncc_id"
             )
         rules = [rule for ncc in in_region for rule in _rules(ncc)]
         has_one = service is not None and any(r.endpoint_service == service.name and not r.deactivated for r in rules)
         if not has_one and len(rules) == _RULES_PER_REGION:
-            raise Conflict(
+            full.append(
                 f"the account has {_RULES_PER_REGION} private endpoint rules in {region}, deactivated ones included, "
-                "Databricks' limit: delete one that nothing uses, or ask Databricks for more"
+                "Databricks' default limit: one more is refused in the middle of provision, unless Databricks has "
+                "raised it: delete one that nothing uses, or ask Databricks for more"
             )
+        return tuple(full)
 
     def _notes(
         self, seen: NetworkConnectivityConfig, rules: Sequence[AwsPrivateEndpointRule], found: Found

@@ -14,6 +14,8 @@ from s3private.provision.steps.endpoint import InterfaceEndpoint
 from s3private.route import Route
 
 _VOLUMES = Path("/Volumes")
+_VOLUME_PARTS = 5
+"""/, Volumes, catalog, schema, volume."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +47,7 @@ class WrittenRoute(Step[RouteFile]):
         )
 
     def find(self, found: Found) -> RouteFile | None:
-        if _VOLUMES in self.file.parents and not _VOLUMES.is_dir():
-            raise Conflict(
-                f"route.file: {self.file} is a volume, and volumes are mounted on Databricks compute only: "
-                "run this as a job, or name a local file"
-            )
+        self._check_volume()
         if self._unwritable():
             raise Conflict(f"route.file: {self.file} cannot be written: choose another place")
         if self.file.is_symlink():
@@ -62,6 +60,25 @@ class WrittenRoute(Step[RouteFile]):
             raise Conflict(f"route.file: {error}. It is left as it is: choose another file, or move it away") from error
         self._check_ours(route, found)
         return RouteFile(id=str(self.file), detail=route.endpoint_url, route=route)
+
+    def _check_volume(self) -> None:
+        """Raises Unsure: the Route cannot be written there, and one that is there cannot be seen. Where a volume was
+        dropped, its files are gone, but so it looks to whoever may not see it, too."""
+        if _VOLUMES not in self.file.parents:
+            return
+        volume, below = Path(*self.file.parts[:_VOLUME_PARTS]), self.file.parts[_VOLUME_PARTS:]
+        if not _VOLUMES.is_dir():
+            raise Unsure(
+                f"route.file: {self.file} is in a volume, and volumes are mounted on Databricks compute only: "
+                "run this as a job, or name a local file"
+            )
+        if not below:
+            raise Unsure(f"route.file: {self.file} is no file in a volume: /Volumes/<catalog>/<schema>/<volume>/<file>")
+        if not volume.is_dir():
+            raise Unsure(
+                f"route.file: there is no volume {volume}, or who runs this may not see it: create it, or grant READ "
+                "VOLUME and WRITE VOLUME on it; where it was dropped, with the Route in it, name a local file"
+            )
 
     def _check_ours(self, route: Route, found: Found) -> None:
         """Another path's Route is others' only way: it is neither overwritten nor deleted. Raises Conflict, and Unsure
