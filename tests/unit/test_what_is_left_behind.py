@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -356,3 +357,64 @@ def test_a_journal_is_json_that_names_its_object(s3: Any, tmp_path: Path) -> Non
     there = hidden(tmp_path)[0].stat()
     assert bound == f"{there.st_dev} {there.st_ino}"
     assert (json.loads(head)["object"], len(parts)) == (URI, 2)
+
+
+def test_what_is_not_there_leaves_nothing(s3: Any, tmp_path: Path) -> None:
+    with pytest.raises(ReadError):
+        download(s3, "s3://b/p/none", tmp_path / "none")
+    assert os.listdir(tmp_path) == []
+
+
+def test_another_file_of_ones_own_under_the_hidden_name_is_not_written_to(s3: Any, tmp_path: Path) -> None:
+    """The journal speaks of the file that it was made with, and of no other."""
+    interrupted(lambda **how: download(s3, URI, tmp_path / "big", ahead=1, **how))
+    file, _ = hidden(tmp_path)
+    beside = tmp_path / "beside"
+    beside.write_bytes(b"of somebody's own")
+    beside.replace(file)
+    assert download(s3, URI, tmp_path / "big").path.read_bytes() == BODY
+    assert file.read_bytes() == b"of somebody's own"
+
+
+def test_a_rename_that_failed_costs_no_part(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.replace
+
+    def refused(*arguments: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(PermissionError):
+        download(s3, URI, tmp_path / "big")
+    monkeypatch.setattr(os, "replace", real)
+    done = download(s3, URI, tmp_path / "big")
+    # All but the part by which S3 says that the object still is the same.
+    assert (done.path.read_bytes() == BODY, done.resumed) == (True, 3 * PART)
+
+
+def test_of_an_object_that_was_replaced_the_new_parts_are_gone_on_with(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    interrupted(lambda **how: download(s3, URI, tmp_path / "big", ahead=1, **how))
+    new = os.urandom(len(BODY))
+    origin.put("b", "p/big", new, **crc32(new))
+    told: list[int] = []
+
+    def stop(count: int) -> None:
+        told.append(count)
+        # What the earlier run had was told first, and taken back.
+        if sum(told) >= 2 * PART and min(told) < 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(s3, URI, tmp_path / "big", ahead=1, on_bytes=stop)
+    done = download(s3, URI, tmp_path / "big")
+    assert done.path.read_bytes() == new
+    assert done.resumed >= PART
+
+
+@pytest.mark.parametrize("fields", [[], ["a"], "a", None, 7, {"x-amz-checksum-crc32": 7}])
+def test_a_journal_whose_fields_are_none_is_none(s3: Any, tmp_path: Path, fields: Any) -> None:
+    interrupted(lambda **how: download(s3, URI, tmp_path / "big", ahead=1, **how))
+    journal = hidden(tmp_path)[1]
+    bound, head, *parts = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([bound, json.dumps({**json.loads(head), "fields": fields}) + "\n", *parts]))
+    done = download(s3, URI, tmp_path / "big")
+    assert (done.path.read_bytes() == BODY, done.resumed) == (True, 0)
