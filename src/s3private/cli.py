@@ -12,12 +12,14 @@ import contextlib
 import importlib
 import json
 import re
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s3private import cli_objects
 from s3private.errors import ConfigError, S3PrivateError
@@ -56,6 +58,56 @@ def interval(text: str) -> float:
     return seconds
 
 
+_ABOUT = {
+    "plan": (
+        "Read everything that the path needs and say, step by step, what provision would do. It writes nothing, ever, "
+        "and refuses whatever provision would refuse.",
+        "s3private plan paths/demo.toml",
+    ),
+    "provision": (
+        "Build the path that the path file asks for, or mend it, and write its Route. Run it again at any time: it "
+        "goes on where it was, and changes nothing that is as it was asked for.",
+        "s3private provision paths/demo.toml --timeout 90m",
+    ),
+    "maintain": (
+        "Keep the load balancer's targets in step with the endpoint's addresses, which AWS may change, and say what "
+        "else has drifted without changing it (exit code 3, or 2 where a person decides).",
+        "s3private maintain paths/demo.toml --timeout 20m",
+    ),
+    "destroy": (
+        "Remove what the path made, last step first, and nothing else. Databricks keeps a rule for one to seven days: "
+        "what remains is listed with when it goes (exit code 3), and the same command later removes the rest.",
+        "s3private destroy paths/demo.toml --confirm demo",
+    ),
+    "verify": (
+        "Use the path once from this compute: resolve, connect, read the certificate, list one key of each bucket; and "
+        "say what that proves and what it does not.",
+        "s3private verify routes/demo.route.json",
+    ),
+    "list": (
+        "List the objects under a prefix, or those that match wildcards, over the path. Filters all hold together.",
+        "s3private list routes/demo.route.json 's3://sales-records/2026/**/*.csv' --min-size 10K --limit 20",
+    ),
+    "read": (
+        "Read objects over the path: into files that can be gone on with after an interruption, or to standard output.",
+        "s3private read routes/demo.route.json s3://sales-records/2026/ --suffix .csv --to got",
+    ),
+}
+"""What each command does, and an example."""
+
+
+class _Command(argparse.ArgumentParser):
+    """One command's parser: its help begins with what it does, and ends with an example on a line of its own."""
+
+    def __init__(self, *args: Any, prog: str, **more: Any) -> None:
+        about, example = _ABOUT[prog.rpartition(" ")[2]]
+        super().__init__(*args, prog=prog, description=about, **more)
+        self.example = f"example: {example}"
+
+    def format_help(self) -> str:
+        return f"{super().format_help()}\n{self.example}\n"
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="s3private",
@@ -63,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 settled, 1 failed, 2 refused (nothing was written), 3 run again, 130 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"s3private {version('s3private')}")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND", parser_class=_Command)
     plan = verbs.add_parser("plan", help="say what provision would do; writes nothing, ever")
     provision = verbs.add_parser("provision", help="build the path, or mend it; run again at any time")
     provision.add_argument("--dry-run", action="store_true", help="the same as plan")
@@ -138,7 +190,9 @@ def parser() -> argparse.ArgumentParser:
     cli_objects.add_verbs(verbs)
     verify = verbs.add_parser("verify", help="use the path once from here, and say what that proves")
     verify.add_argument("route", help="the Route's file, as provision wrote it")
-    verify.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    verify.add_argument(
+        "-o", "--output", choices=("table", "json"), default="table", help="for people, or one document for programs"
+    )
     cli_objects.add_signing(verify)
     return top
 
@@ -167,7 +221,26 @@ def report_of(arguments: argparse.Namespace) -> tuple[Report, str]:
             f"destroy removes the path {config.name} that workspaces may be using: add --confirm {config.name}{other}"
         )
     report = _walked(arguments, config)
-    return replace(report, where=_where(arguments, config)), config.name
+    return replace(report, where=_where(arguments, config), elsewhere=_elsewhere(arguments, config)), config.name
+
+
+def _elsewhere(arguments: argparse.Namespace, config: PathConfig) -> str:
+    if arguments.verb != "destroy" or not arguments.side:
+        return ""
+    if arguments.side == "aws":
+        return (
+            f"What the other side made in Databricks account {config.databricks_account_id} was not looked at: rule, "
+            "NCC, attachments and Route stay until its owner runs destroy --side databricks."
+        )
+    return (
+        f"What the other side made in AWS account {config.aws_account_id} was not looked at: endpoint, load balancer "
+        "and endpoint service stay, and cost money, until its owner runs destroy --side aws."
+    )
+
+
+def _width() -> int | None:
+    """Of the terminal that standard output is; None in a pipe or a file, where nothing is folded."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def _where(arguments: argparse.Namespace, config: PathConfig) -> str:
@@ -257,7 +330,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report, path = report_of(arguments)
         from s3private.provision.render import as_json, as_table
 
-        result(as_json(report, path) if arguments.output == "json" else as_table(report, path))
+        result(as_json(report, path) if arguments.output == "json" else as_table(report, path, _width()))
     except S3PrivateError as error:
         return _ended(arguments, error)
     except KeyboardInterrupt:

@@ -57,6 +57,9 @@ def count(text: str) -> int:
     return int(text)
 
 
+_OUTPUT = "a table for people, or rows for programs; default table"
+
+
 def add_verbs(verbs: Any) -> None:
     """Add `list` and `read` to the parser's commands."""
     listing = verbs.add_parser("list", help="list objects over the path")
@@ -74,20 +77,24 @@ def add_verbs(verbs: Any) -> None:
                 "--newer-than",
                 "changed since: 7d or 12h ago, or 2026-01-31 (also --newer-than)",
             ),
-            ("--modified-before", "--older-than", "last changed before (also --older-than)"),
+            (
+                "--modified-before",
+                "--older-than",
+                "last changed before: 7d or 12h ago, or 2026-01-31 (also --older-than)",
+            ),
         ):
             verb.add_argument(option, before, type=moment, metavar="TIME", help=help_)
         verb.add_argument("--min-size", type=size, metavar="SIZE", help="at least so large: 1500, 10K, 2GiB")
-        verb.add_argument("--max-size", type=size, metavar="SIZE", help="at most so large")
+        verb.add_argument("--max-size", type=size, metavar="SIZE", help="at most so large: 1500, 10K, 2GiB")
         verb.add_argument("--storage-class", action="append", metavar="CLASS", help="may be given again")
         verb.add_argument("--limit", type=count, metavar="N", help="at most so many objects")
         verb.add_argument("--requester-pays", action="store_true", help="you pay for the requests")
         add_signing(verb)
     listing.add_argument("--versions", action="store_true", help="all versions and delete markers")
     listing.add_argument("--summary", action="store_true", help="only how many, how large, how old")
-    listing.add_argument("-o", "--output", choices=OUTPUTS, default="table")
+    listing.add_argument("-o", "--output", choices=OUTPUTS, default="table", help=_OUTPUT)
     reading.add_argument("--to", metavar="DIR|-", help="write files into DIR, or the bytes to standard output")
-    reading.add_argument("-o", "--output", choices=OUTPUTS, default="table")
+    reading.add_argument("-o", "--output", choices=OUTPUTS, default="table", help=_OUTPUT)
 
 
 def add_signing(verb: argparse.ArgumentParser) -> None:

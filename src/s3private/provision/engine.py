@@ -239,6 +239,8 @@ class Report:
     message: str = ""
     where: str = ""
     """Where was looked, in words: what is elsewhere was not seen."""
+    elsewhere: str = ""
+    """What the other side keeps, and who ends it, where only one side was looked at."""
     found: Found = field(default_factory=Found, repr=False, compare=False)
 
     @property
@@ -459,10 +461,18 @@ def destroy(
             held |= dict.fromkeys(step.holds, f"the {step.title}")
     if outcome is Outcome.SETTLED and any(c.action is Action.REMAINS for c in changes):
         outcome = Outcome.RUN_AGAIN
-        message = "the platform keeps what is listed as remaining; run destroy again when it has let go"
+        message = (
+            f"the platform keeps what is listed as remaining; run destroy again when it has let go: {_when(changes)}"
+        )
     if unseen and outcome is Outcome.SETTLED and not any(c.action is Action.DELETE for c in changes):
         outcome, message = Outcome.REFUSED, f"nothing of the path was found where the path file says: {unseen}"
     return Report(verb="destroy", changes=tuple(changes), outcome=outcome, message=message, found=found)
+
+
+def _when(changes: Sequence[Change]) -> str:
+    """What or when ends each thing's remaining."""
+    left = [change for change in changes if change.action is Action.REMAINS]
+    return "; ".join(dict.fromkeys(f"{change.step}: {change.until or change.reason}" for change in left))
 
 
 def _backwards(here: Sequence[tuple[AnyStep, Resource | None]]) -> list[tuple[AnyStep, Resource | None]]:
@@ -690,6 +700,14 @@ class _Lost:
         return f"{self.said}: looked for, and asked again where it is not there"
 
 
+def span(seconds: float) -> str:
+    """A time in words: `90 s`, `9 min`, `2 h 5 min`."""
+    if seconds < 120:
+        return f"{int(seconds)} s"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {minutes} min" if hours and minutes else f"{hours} h" if hours else f"{minutes} min"
+
+
 class _Wait:
     """One step's waiting: says each change of state, and something every 30 seconds."""
 
@@ -713,13 +731,13 @@ class _Wait:
             self._word, self._word_since = word, now
             self._speak(f"{title}: {word}", now)
         elif now - self._spoke >= _SILENCE_SECONDS:
-            self._speak(f"{title}: {word}, {int(now - self._word_since)} s", now)
+            self._speak(f"{title}: {word}, {span(now - self._word_since)}", now)
         if now >= self._walk.deadline:
             again = until or "Nothing failed: run the same command again to go on"
             raise NotYet(f"{title}: stopped waiting: {word}. {again}")
         if now - self._word_since >= at_most:
             again = until or "Nothing is lost: run the same command again to go on"
-            raise NotYet(f"{title}: still {word} after {int(at_most)} s, longer than it takes as a rule. {again}")
+            raise NotYet(f"{title}: still {word} after {span(at_most)}, longer than it takes as a rule. {again}")
         self._walk.clock.sleep(min(self._walk.poll, max(0.0, self._walk.deadline - now)))
 
     def _speak(self, line: str, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 
 from s3private.printable import plain
@@ -36,12 +37,29 @@ def as_json(report: Report, path: str) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def as_table(report: Report, path: str) -> str:
-    """Lines of at most one change each, then notes, then what it comes to."""
+_MEANINGS = {
+    Action.WAIT: "not ready yet",
+    Action.CREATE: "make",
+    Action.UPDATE: "change in place",
+    Action.DELETE: "delete",
+    Action.REMAINS: "stays for now",
+    Action.CONFLICT: "for a person to decide",
+}
+
+
+def as_table(report: Report, path: str, width: int | None = None) -> str:
+    """Lines of at most one change each, then notes, what the marks mean, and what it comes to.
+
+    width: the terminal's, in columns: what is wider goes on below, and no id is cut; None: of any width.
+    """
     rows = [("", "STEP", "ACTION", "ID", "WHY")]
     rows += [(_MARKS[c.action], c.step, c.action.value, _short(c.id), _why(c)) for c in report.changes]
     lines = _columns(rows)
+    if width is not None and max(map(len, lines)) > width:
+        lines = _folded(rows, width)
     lines += [f"note: {plain(note)}" for note in report.notes]
+    if there := [a for a in _MEANINGS if any(c.action is a for c in report.changes)]:
+        lines += ["", f"marks: {', '.join(f'{_MARKS[action]} {_MEANINGS[action]}' for action in there)}"]
     lines.append("")
     lines.append(_closing(report, path))
     return "\n".join(lines)
@@ -66,6 +84,20 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return lines
 
 
+def _folded(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
+    """Mark, step and action on a line, and below it id and reason, each as far as the width goes."""
+    lines = _columns([(mark, step, action, "") for mark, step, action, _, _ in rows[1:]])
+    folded = []
+    for line, row in zip(lines, rows[1:], strict=True):
+        folded.append(line)
+        for text in map(plain, row[3:]):
+            folded += textwrap.wrap(
+                text, max(width, 40), initial_indent=" " * 6, subsequent_indent=" " * 8, break_long_words=False,
+                break_on_hyphens=False,
+            )  # fmt: skip
+    return folded
+
+
 def _closing(report: Report, path: str) -> str:
     counts = {action: sum(c.action is action for c in report.changes) for action in Action}
     done = ", ".join(f"{n} to {a.value}" for a, n in counts.items() if n and a is not Action.KEEP)
@@ -75,7 +107,8 @@ def _closing(report: Report, path: str) -> str:
         if report.verb == "destroy":
             spared = [c for c in report.changes if c.action is Action.KEEP]
             left = "; what is listed as kept was left" if spared else ""
-            return f"path {path}: nothing of it is left{f' in {report.where}' if report.where else ''}{left}."
+            other = f" {report.elsewhere}" if report.elsewhere else ""
+            return f"path {path}: nothing of it is left{f' in {report.where}' if report.where else ''}{left}.{other}"
         made = counts[Action.CREATE] + counts[Action.UPDATE]
         return f"path {path}: settled" + (f", {made} changed." if made else "; nothing to do.")
     return f"path {path}: {report.outcome.value}: {report.message}"
