@@ -99,9 +99,9 @@ _ABOUT = {
 class _Command(argparse.ArgumentParser):
     """One command's parser: its help begins with what it does, and ends with an example on a line of its own."""
 
-    def __init__(self, *args: Any, prog: str, **more: Any) -> None:
+    def __init__(self, prog: str, **more: Any) -> None:
         about, example = _ABOUT[prog.rpartition(" ")[2]]
-        super().__init__(*args, prog=prog, description=about, **more)
+        super().__init__(prog=prog, description=about, **more)
         self.example = f"example: {example}"
 
     def format_help(self) -> str:
