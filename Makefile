@@ -18,7 +18,7 @@ help:
 	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
 	@echo "make test-forks  200 moments at which a busy process forks; four minutes"
 	@echo "make test-downloads  300 downloads killed anywhere, and what they left cut, planted and forged; four minutes"
-	@echo "make test-versions  the notebook half on the boto3 of every serverless environment; five minutes"
+	@echo "make test-versions  the notebook half on the boto3 of every serverless environment, the operator half at its lower bounds; six minutes"
 	@echo "make mutants MODULES=\"wire http1\"  what no test sees when it is changed; hours for all of them"
 	@echo "make test-hosts  which hosts are asked for, with every setting and handler, on each boto3; four minutes"
 	@echo "make emulate  emulated AWS and Databricks on loopback; prints the exports and waits"

@@ -93,7 +93,7 @@ def test_the_words_of_others_stay_on_their_line() -> None:
     )
     table = as_table(report, "demo")
     assert all(line.isprintable() for line in table.split("\n"))
-    assert len(table.split("\n")) == 5
+    assert len(table.split("\n")) == 7
     out = io.TextIOWrapper(io.BytesIO(), "latin-1", errors="s3private-escaped")
     out.write(as_json(report, "demo"))
     out.flush()
