@@ -29,9 +29,14 @@ def test_each_target_is_valid_with_no_warning(typed: Typed, target: str) -> None
     assert "Recommendation" not in said
 
 
-def test_prod_is_refused_without_the_principal_to_run_as(typed: Typed) -> None:
-    typed.environment["BUNDLE_VAR_run_as_service_principal"] = ""
-    assert "run_as" in typed("databricks bundle validate -t prod", status=1)
+@pytest.mark.parametrize(
+    "variable", ["run_as_service_principal", "readers_group", "operators_group", "destroyers_group"]
+)
+def test_prod_is_refused_without_a_variable_that_it_needs_and_names_it(typed: Typed, variable: str) -> None:
+    del typed.environment[f"BUNDLE_VAR_{variable}"]
+    said = typed("databricks bundle validate -t prod", status=1)
+    assert f"no value assigned to required variable {variable}" in said
+    typed("databricks bundle validate -t dev")
 
 
 def test_dev_and_prod_lie_side_by_side_and_a_second_plan_is_empty(typed: Typed) -> None:

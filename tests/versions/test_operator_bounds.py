@@ -36,7 +36,7 @@ def test_the_operator_half_builds_keeps_and_removes_a_path_at_its_lower_bounds(t
             ("destroy --confirm demo --poll 0.1s", 3),
         ):
             verb, *more = words.split()
-            command = [python, "-m", "s3private", verb, str(REPOSITORY / "paths/demo.toml"), *more]
+            command: list[str] = [str(python), "-m", "s3private", verb, str(REPOSITORY / "paths/demo.toml"), *more]
             done = subprocess.run(
                 [*command, f"--route-base={tmp_path}"], env=env, capture_output=True, text=True, check=False
             )
