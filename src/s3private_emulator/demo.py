@@ -13,8 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import boto3
-
 from s3private_emulator import serverless
 from s3private_emulator.__main__ import DEMO_DELAYS
 from s3private_emulator.emulator import Emulator
@@ -119,20 +117,7 @@ class Story:
             raise Broken("this should have worked" if works else "this should not have worked")
 
     def _credentials(self) -> dict[str, str]:
-        sts = boto3.client(
-            "sts",
-            region_name=self.world.region,
-            endpoint_url=self.emulator.aws_url,
-            aws_access_key_id=self.world.access_key_id,
-            aws_secret_access_key=self.world.secret_access_key,
-        )
-        role, external = self.world.role_arn, self.world.external_id
-        given = sts.assume_role(RoleArn=role, RoleSessionName="notebook", ExternalId=external)["Credentials"]
-        return {
-            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": given["SessionToken"],
-        }
+        return self.emulator.reader_keys()
 
     def endpoint_url(self) -> str:
         return str(json.loads(self.route.read_text(encoding="utf-8"))["endpoint_url"])

@@ -229,6 +229,15 @@ class Emulator:
             "home": str(self.home),
         }
 
+    def reader_keys(self) -> dict[str, str]:
+        """Of the reader's role, as Unity Catalog vends them, in the environment variables of boto3."""
+        made = self.aws.session(self.world.reader_role_arn, "notebook")
+        return {
+            "AWS_ACCESS_KEY_ID": made.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": made.secret_access_key,
+            "AWS_SESSION_TOKEN": made.session_token or "",
+        }
+
     def stranger(self, service_name: str) -> str:
         """Another Databricks customer's rule knocks at the endpoint service, by the role that serves every customer of
         the region. Returns the stranger's VPC endpoint id. Raises NoSuchService, NotAllowed.
@@ -260,7 +269,7 @@ class Emulator:
             control_url=lambda: self.control_url,
         )
         workspace.credentials.seed(world.base_service_credential, world.base_role_arn, (world.client_id,))
-        workspace.credentials.seed(world.reader_service_credential, world.role_arn, (world.client_id,))
+        workspace.credentials.seed(world.reader_service_credential, world.reader_role_arn, (world.client_id,))
         return workspace
 
     def _carried_names(self, workspace_id: int) -> Mapping[str, str]:

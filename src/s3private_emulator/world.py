@@ -97,7 +97,17 @@ class World:
     base_service_credential: str = "s3private_base"
     """The Unity Catalog service credential that vends a role of the base account, which may assume `role_name`."""
     reader_service_credential: str = "s3private_reader"
-    """The one that vends `role_name` of the data account itself, to read S3 with."""
+    """The one that vends the reader's role of the data account, to read S3 with."""
+
+    @property
+    def administrator_role_arn(self) -> str:
+        """Of who changes things in the data account by hand."""
+        return f"arn:aws:iam::{self.data_account}:role/administrator"
+
+    @property
+    def reader_role_arn(self) -> str:
+        """It reads the first of the buckets."""
+        return f"arn:aws:iam::{self.data_account}:role/s3private-reader"
 
     @property
     def base_role_arn(self) -> str:

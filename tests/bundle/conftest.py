@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import boto3
 import pytest
 
 from s3private_emulator import serverless
@@ -43,22 +42,8 @@ class Site:
         }
 
     def python(self, *argv: str) -> CompletedProcess[str]:
-        """A Python program as serverless compute of the first workspace, with the credentials of the role there."""
-        world = self.emulator.world
-        sts = boto3.client(
-            "sts",
-            region_name=world.region,
-            endpoint_url=self.emulator.aws_url,
-            aws_access_key_id=world.access_key_id,
-            aws_secret_access_key=world.secret_access_key,
-        )
-        keys = sts.assume_role(RoleArn=world.role_arn, RoleSessionName="job", ExternalId=world.external_id)
-        given = keys["Credentials"]
-        env = {
-            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": given["SessionToken"],
-        }
+        """A Python program as serverless compute of the first workspace, with the reader's credentials."""
+        world, env = self.emulator.world, self.emulator.reader_keys()
         return serverless.run(
             self.emulator, argv, place=serverless_of(world.workspaces[0].id), env=env, cwd=self.volume
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from databricks.sdk.service.provisioning import Workspace
@@ -62,6 +63,14 @@ class Ground:
         if text not in self._clients:
             self._clients[text] = Clients(self.config)
         return self._clients[text]
+
+    @property
+    def hand(self) -> Clients:
+        """Of an administrator of the data account: whatever the path's role may not, somebody does by hand."""
+        if "hand" not in self._clients:
+            administrator = self.emulator.world.administrator_role_arn
+            self._clients["hand"] = Clients(replace(self.config, role_arn=administrator))
+        return self._clients["hand"]
 
     def forget_clients(self) -> None:
         """What runs next signs in anew, as a new process does."""

@@ -102,6 +102,7 @@ def test_a_service_credentials_keys_are_asked_for_again_before_they_run_out(
     desk.lasts = timedelta(minutes=5)
     text = ground.file.read_text(encoding="utf-8")
     ground.file.write_text("\n".join(line for line in text.splitlines() if not line.startswith(("role", "external"))))
+    desk.role = ground.emulator.world.role_arn
     ec2 = ground.clients.ec2
     ec2.describe_subnets()
     ec2.describe_subnets()

@@ -40,7 +40,7 @@ class Bench:
         self.world = emulator.world
         sts = self._client("sts", self.world.access_key_id, self.world.secret_access_key, None)
         given = sts.assume_role(
-            RoleArn=self.world.role_arn, RoleSessionName="bench", ExternalId=self.world.external_id
+            RoleArn=self.world.administrator_role_arn, RoleSessionName="bench", ExternalId=self.world.external_id
         )["Credentials"]
         keys = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
         self.ec2: EC2Client = self._client("ec2", *keys)

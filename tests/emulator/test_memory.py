@@ -29,7 +29,7 @@ def kept(tmp_path: Path) -> Iterator[Emulator]:
 
 def s3_of(emulator: Emulator) -> S3Client:
     world = emulator.world
-    keys = emulator.aws.session(world.role_arn, "test")
+    keys = emulator.aws.session(world.administrator_role_arn, "test")
     return boto3.client(
         "s3",
         region_name=world.region,

@@ -11,6 +11,7 @@ from typing import Any
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.responses import ActionResult, BaseResponse
 
+from s3private_emulator.aws.authorizing import authorize
 from s3private_emulator.aws.cloud import Cloud, Region
 from s3private_emulator.aws.credentials import Credential
 from s3private_emulator.aws.refusals import Refusal, dry_run, error_xml
@@ -22,8 +23,14 @@ class Answering(BaseResponse):
     """None while refusing a request nobody is known to have signed."""
     signed_region: str
 
-    def answer(self, request: Any) -> TYPE_RESPONSE:
+    def answer(self, request: Any, service: str, action: str) -> TYPE_RESPONSE:
+        """`service`: by its signing name. What the caller may not do is refused before anything else is looked at."""
         self.setup_class(request)
+        if self.caller is not None:
+            try:
+                authorize(self.cloud, self.caller, self.signed_region, service, action, self._get_params())
+            except Refusal as refusal:
+                return self.serialized(ActionResult(refusal))
         return self.call_action()
 
     def refuse(self, request: Any, refusal: Refusal) -> TYPE_RESPONSE:

@@ -135,6 +135,13 @@ class CredentialStore:
         self.add(credential)
         return credential
 
+    def replace_keys(self, account: str, keys: dict[str, Credential], *, kept: str) -> None:
+        """The keys of the account's users are these, and the one that was there from the beginning."""
+        gone = [k for k, c in self._keys.items() if c.account == account and c.session_token is None and k != kept]
+        for key in gone:
+            del self._keys[key]
+        self._keys |= keys
+
     def expire_sessions(self) -> None:
         """End every session now, as if its time were over."""
         for key, credential in self._keys.items():

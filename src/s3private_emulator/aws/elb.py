@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from moto.core.common_types import TYPE_RESPONSE
 from moto.core.responses import ActionResult, EmptyResult
 
+from s3private_emulator.aws.authorizing import link_elb
 from s3private_emulator.aws.cloud import Cloud
 from s3private_emulator.aws.credentials import Credential
 from s3private_emulator.aws.elb_base import ElbAnswering, tag_rows
@@ -44,3 +46,9 @@ class Elb(LoadBalancerActions, ListenerActions, TargetActions, ElbTagActions):
         super().__init__(service_name="elbv2")
         self.automated_parameter_parsing = True
         self.cloud, self.caller, self.signed_region = cloud, caller, region
+
+    def call_action(self) -> TYPE_RESPONSE:
+        status, headers, body = super().call_action()
+        if status < 300 and self._get_action() in ("CreateLoadBalancer", "CreateTargetGroup"):
+            link_elb(self.current_account)
+        return status, headers, body

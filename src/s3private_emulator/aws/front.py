@@ -12,6 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.request import Request
 from moto.core.utils import camelcase_to_underscores, get_service_model
+from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 
 from s3private_emulator.aws import credentials
@@ -31,11 +32,37 @@ READS = ("Describe", "Get", "List", "Head", "Assume", "Simulate", "Decode")
 
 
 class Iam(Answering, IamResponse):
-    """IAM is moto's."""
+    """IAM is moto's; the access keys that it makes sign here."""
 
     def __init__(self, cloud: Cloud, caller: Credential | None, region: str) -> None:
         super().__init__()
         self.cloud, self.caller, self.signed_region = cloud, caller, region
+
+    def call_action(self) -> TYPE_RESPONSE:
+        action = self._get_action()
+        if action == "UpdateAccessKey":
+            raise NotEmulated("iam:UpdateAccessKey")
+        answer = super().call_action()
+        if answer[0] < 300 and action in ("CreateAccessKey", "DeleteAccessKey"):
+            self._learn_keys()
+        return answer
+
+    def _learn_keys(self) -> None:
+        held = self.cloud.credentials
+        users = iam_backends[self.current_account]["aws"].users.values()
+        keys = {
+            key.access_key_id: Credential(
+                access_key_id=key.access_key_id,
+                secret_access_key=key.secret_access_key,
+                session_token=None,
+                account=self.current_account,
+                arn=user.arn,
+                user_id=user.id,
+            )
+            for user in users
+            for key in user.access_keys
+        }
+        held.replace_keys(self.current_account, keys, kept=self.cloud.world.access_key_id)
 
 
 class ServerRequest(Request):
@@ -87,7 +114,7 @@ class Front:
             return kind(self._cloud, None, region).refuse(request, refusal)
         request.environ["emulator.account"] = caller.account
         try:
-            return kind(self._cloud, caller, region).answer(request)
+            return kind(self._cloud, caller, region).answer(request, service, action)
         except NotImplementedError as error:
             raise NotEmulated(f"{request.environ['emulator.operation']} ({error})") from error
 

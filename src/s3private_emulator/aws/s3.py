@@ -12,18 +12,22 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, unquote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from xml.sax.saxutils import escape
 
 from moto.core.request import Request
+from moto.iam.access_control import PermissionResult
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, s3_backends
 
 from s3private_emulator.aws import credentials
+from s3private_emulator.aws.authorizing import common_context
 from s3private_emulator.aws.cloud import Cloud, Endpoint
 from s3private_emulator.aws.credentials import Credential, Signature, read_signature
-from s3private_emulator.aws.policies import Asked, Verdict, judge
+from s3private_emulator.aws.identities import identity_verdict, why
+from s3private_emulator.aws.policies import Asked, Named, Verdict, judge
 from s3private_emulator.aws.refusals import NotEmulated
 from s3private_emulator.aws.s3_actions import action_of
 
@@ -101,6 +105,8 @@ class S3:
 
     @staticmethod
     def moto() -> WSGIApplication:
+        # moto asks bucket policies too, for reads, and knows no condition: what comes to it is judged here already.
+        patch.object(FakeBucket, "get_permission", _judged_already).start()
         app: WSGIApplication = create_backend_app("s3")
         return app
 
@@ -190,39 +196,67 @@ class S3:
     def _authorize(
         self, environ: WSGIEnvironment, address: Address, bucket: FakeBucket | None, caller: Credential
     ) -> None:
-        """An endpoint's policy must allow and not deny; so must the bucket's for a stranger, and for its own account it
-        must not deny. Within an account identities may do everything: their own policies are not examined.
+        """An endpoint's policy must allow and not deny. Of the caller's own policies and the bucket's none may deny;
+        within an account one of them must allow, from another account both.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies-vpc-endpoint.html"""
         query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
         for part in action_of(environ["REQUEST_METHOD"], address.bucket, address.key, query):
-            asked = Asked(
-                caller=caller,
-                action=part,
-                resource=f"arn:aws:s3:::{address.bucket}" + (f"/{address.key}" if address.key else ""),
-                context=self._context(bucket, caller, query),
+            self._allow(
+                bucket,
+                Asked(
+                    caller=caller,
+                    action=part,
+                    resource=f"arn:aws:s3:::{address.bucket}" + (f"/{address.key}" if address.key else ""),
+                    context=self._context(bucket, caller, query),
+                ),
             )
-            if self._vpc_endpoint_id is not None:
-                policy = json.loads(self._endpoint(self._vpc_endpoint_id).policy)
-                if judge(policy, asked) is not Verdict.ALLOW:
-                    raise denied(
-                        f"User: {caller.arn} is not authorized to perform: {part} on resource: "
-                        f'"{asked.resource}" because no VPC endpoint policy allows the {part} action'
-                    )
-            if bucket is None:
-                continue
-            held = json.loads(bucket.policy) if bucket.policy else {}
-            verdict = judge(held, asked)
-            stranger = caller.account != bucket.account_id
-            if verdict is Verdict.DENY or (stranger and verdict is not Verdict.ALLOW):
-                raise denied(f'User: {caller.arn} is not authorized to perform: {part} on resource: "{asked.resource}"')
+            if bucket is not None and part == "s3:GetObject" and address.key not in bucket.keys:
+                # Who may not list is not told that a key is not there.
+                # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+                listing = Asked(
+                    caller=caller,
+                    action="s3:ListBucket",
+                    resource=f"arn:aws:s3:::{address.bucket}",
+                    context=self._context(bucket, caller, {}),
+                )
+                self._allow(bucket, listing)
 
-    def _context(self, bucket: FakeBucket | None, caller: Credential, query: dict[str, str]) -> dict[str, str]:
-        context = {
-            "aws:principalarn": caller.role_arn or caller.arn,
-            "aws:principalaccount": caller.account,
-            "aws:securetransport": "true",
-        }
+    def _allow(self, bucket: FakeBucket | None, asked: Asked) -> None:
+        """Raises S3Refusal."""
+        caller = asked.caller
+        said = (
+            f"User: {caller.arn if caller else ''} is not authorized to perform: {asked.action} on resource: "
+            f'"{asked.resource}"'
+        )
+        if self._vpc_endpoint_id is not None:
+            policy = json.loads(self._endpoint(self._vpc_endpoint_id).policy)
+            if judge(policy, asked) is not Verdict.ALLOW:
+                raise denied(f"{said} because no VPC endpoint policy allows the {asked.action} action")
+        making = asked.action in ("s3:CreateBucket", "s3:ListAllMyBuckets")
+        if bucket is None and not making:
+            # A bucket that is not there is said to be not there.
+            return
+        own = identity_verdict(asked)
+        if own is Verdict.DENY:
+            raise denied(f"{said} {why(own, asked.action)}")
+        held = json.loads(bucket.policy) if bucket is not None and bucket.policy else {}
+        verdict = judge(held, asked)
+        if verdict is Verdict.DENY:
+            raise denied(f"{said} with an explicit deny in a resource-based policy")
+        if bucket is not None and caller is not None and caller.account != bucket.account_id:
+            if verdict is not Verdict.ALLOW:
+                raise denied(f"{said} because no resource-based policy allows the {asked.action} action")
+        elif judge(held, asked, named=Named.ITSELF) is Verdict.ALLOW:
+            return
+        if own is not Verdict.ALLOW:
+            raise denied(f"{said} {why(own, asked.action)}")
+
+    def _context(
+        self, bucket: FakeBucket | None, caller: Credential, query: dict[str, str]
+    ) -> dict[str, str | list[str]]:
+        region = bucket.region_name if bucket is not None else self._cloud.world.region
+        context = common_context(caller, region)
         if bucket is not None:
             context["aws:resourceaccount"] = str(bucket.account_id)
         for name in ("prefix", "delimiter"):
@@ -239,6 +273,10 @@ class S3:
             if endpoint is not None and endpoint.available:
                 return endpoint
         raise S3Refusal(503, "ServiceUnavailable", f"{vpc_endpoint_id} is not an available endpoint")
+
+
+def _judged_already(_bucket: FakeBucket, _action: str, _resource: str) -> PermissionResult:
+    return PermissionResult.NEUTRAL
 
 
 def _in_chunks(start_response: StartResponse) -> StartResponse:

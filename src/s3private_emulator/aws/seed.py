@@ -13,6 +13,7 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
+from s3private_emulator.aws import rights
 from s3private_emulator.aws.credentials import Credential, CredentialStore
 from s3private_emulator.world import World
 
@@ -50,7 +51,7 @@ def seed(world: World, credentials: CredentialStore) -> None:
         )
     )
     _network(world)
-    _role(world)
+    _identities(world)
     _buckets(world)
 
 
@@ -64,28 +65,34 @@ def _network(world: World) -> None:
             network.create_subnet(world.vpc.id, subnet.cidr, availability_zone=subnet.zone)
 
 
-def _role(world: World) -> None:
-    """The role trusts the base account, and only with the external id."""
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{world.base_account}:root"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"sts:ExternalId": world.external_id}},
-            }
-        ],
-    }
-    iam_backends[world.data_account]["aws"].create_role(
-        role_name=world.role_name,
-        assume_role_policy_document=json.dumps(trust),
-        path="/",
-        permissions_boundary=None,
-        description="",
-        tags=[],
-        max_session_duration="3600",
-    )
+def _identities(world: World) -> None:
+    """An operator who administers the base account, the roles of docs/production.md with its policies, and an
+    administrator of the data account for what is changed by hand."""
+    base = iam_backends[world.base_account]["aws"]
+    base.create_user(world.region, "operator")
+    base.put_user_policy("operator", "administrator", json.dumps(rights.ADMINISTRATOR))
+    operators = f"arn:aws:iam::{world.base_account}:root"
+    vended = f"vended-by-{world.databricks_account}"
+    buckets = [rights.reader(bucket) for bucket in list(world.buckets)[:1]]
+    for arn, policies, trust in (
+        (world.role_arn, [rights.provisioner(world.region)], rights.trust(operators, world.external_id)),
+        (world.administrator_role_arn, [rights.ADMINISTRATOR], rights.trust(operators, world.external_id)),
+        (world.base_role_arn, [rights.base(world.role_arn)], rights.trust(rights.UNITY_CATALOG, vended)),
+        (world.reader_role_arn, buckets, rights.trust(rights.UNITY_CATALOG, vended)),
+    ):
+        role_name = arn.rpartition("/")[2]
+        store = iam_backends[arn.split(":")[4]]["aws"]
+        store.create_role(
+            role_name=role_name,
+            assume_role_policy_document=json.dumps(trust),
+            path="/",
+            permissions_boundary=None,
+            description="",
+            tags=[],
+            max_session_duration="3600",
+        )
+        for number, policy in enumerate(policies):
+            store.put_role_policy(role_name, f"{role_name}-{number}", json.dumps(policy))
 
 
 def _buckets(world: World) -> None:

@@ -15,9 +15,11 @@ from moto.core.responses import ActionResult
 from moto.iam.models import Role, iam_backends
 
 from s3private_emulator.aws.answering import Answering
+from s3private_emulator.aws.authorizing import common_context, decoded
 from s3private_emulator.aws.cloud import Cloud
 from s3private_emulator.aws.credentials import Credential
-from s3private_emulator.aws.policies import Asked, Verdict, judge
+from s3private_emulator.aws.identities import identity_verdict, why
+from s3private_emulator.aws.policies import Asked, Named, Verdict, judge
 from s3private_emulator.aws.refusals import Refusal
 
 CHAINED_SECONDS = 3600
@@ -50,18 +52,12 @@ class Sts(Answering):
             action="sts:AssumeRole",
             resource=arn,
             context={
-                "aws:principalarn": caller.role_arn or caller.arn,
-                "aws:principalaccount": caller.account,
+                **common_context(caller, self.signed_region),
                 "sts:rolesessionname": session,
                 **({"sts:externalid": external_id} if external_id is not None else {}),
             },
         )
-        if role is None or judge(_document(role), asked) is not Verdict.ALLOW:
-            raise Refusal(
-                "AccessDenied",
-                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
-                403,
-            )
+        role = self._assumable(role, asked)
         if duration > int(role.max_session_duration or 3600):
             raise Refusal(
                 "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
@@ -87,9 +83,34 @@ class Sts(Answering):
             }
         )
 
+    def decode_authorization_message(self) -> ActionResult:
+        try:
+            return ActionResult({"DecodedMessage": decoded(str(self._get_param("EncodedMessage")))})
+        except ValueError:
+            raise Refusal("InvalidAuthorizationMessageException", "Message is not valid") from None
+
     def get_caller_identity(self) -> ActionResult:
         caller = self._known()
         return ActionResult({"UserId": caller.user_id, "Account": caller.account, "Arn": caller.arn})
+
+    def _assumable(self, role: Role | None, asked: Asked) -> Role:
+        """The role must trust the caller, and the caller's own policies must allow it, unless a role of the same
+        account names the caller itself.
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html"""
+        own = identity_verdict(asked)
+        trust = judge(_document(role), asked) if role is not None else Verdict.SILENT
+        here = role is not None and asked.caller is not None and role.account_id == asked.caller.account
+        itself = here and role is not None and judge(_document(role), asked, named=Named.ITSELF) is Verdict.ALLOW
+        allowed = trust is Verdict.ALLOW and own is not Verdict.DENY and (own is Verdict.ALLOW or itself)
+        if role is not None and allowed:
+            return role
+        reason = f" {why(own, asked.action)}" if here and own is not Verdict.ALLOW else ""
+        arn = asked.caller.arn if asked.caller else ""
+        raise Refusal(
+            "AccessDenied",
+            f"User: {arn} is not authorized to perform: {asked.action} on resource: {asked.resource}{reason}",
+            403,
+        )
 
     def _known(self) -> Credential:
         if self.caller is None:

@@ -104,11 +104,13 @@ class Site:
 
     @cached_property
     def keys(self) -> Keys:
-        """A session of the role in the data account."""
-        made = self.sts.assume_role(
-            RoleArn=self.world.role_arn, RoleSessionName="site", ExternalId=self.world.external_id
-        )["Credentials"]
-        return Keys(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+        """A session of who may do everything in the data account."""
+        return self.keys_of(self.world.administrator_role_arn)
+
+    def keys_of(self, role_arn: str) -> Keys:
+        made = self.sts.assume_role(RoleArn=role_arn, RoleSessionName="site", ExternalId=self.world.external_id)
+        given = made["Credentials"]
+        return Keys(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
     @cached_property
     def sts(self) -> STSClient:

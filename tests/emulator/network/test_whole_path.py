@@ -71,7 +71,8 @@ def _session(emulator: Emulator) -> tuple[boto3.Session, dict[str, str]]:
     world = emulator.world
     base = boto3.Session(world.access_key_id, world.secret_access_key, region_name=world.region)
     sts = base.client("sts", endpoint_url=emulator.aws_url)
-    given = sts.assume_role(RoleArn=world.role_arn, RoleSessionName="test", ExternalId=world.external_id)["Credentials"]
+    role, external = world.administrator_role_arn, world.external_id
+    given = sts.assume_role(RoleArn=role, RoleSessionName="test", ExternalId=external)["Credentials"]
     sts.close()
     keys = {
         "AWS_ACCESS_KEY_ID": given["AccessKeyId"],

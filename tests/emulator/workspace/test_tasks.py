@@ -63,7 +63,9 @@ def test_dbutils_of_an_entry_point_gives_secrets(here: Site) -> None:
 def test_a_service_credential_vends_a_session_of_its_role(here: Site) -> None:
     world = here.emulator.world
     said = logs_of(here, wheel_task("t", "vended", parameters=[world.reader_service_credential]))
-    assert said.startswith(f"arn:aws:sts::{world.data_account}:assumed-role/{world.role_name}/")
+    assert said.startswith(
+        f"arn:aws:sts::{world.data_account}:assumed-role/{world.reader_role_arn.rpartition('/')[2]}/"
+    )
 
 
 @pytest.mark.parametrize(
