@@ -25,7 +25,7 @@ from s3private_emulator.faults import Fault, Planned
 
 def break_by_hand(ground: Ground) -> None:
     """Change everything that the path owns and can mend in place."""
-    ec2, elbv2, account = ground.clients.ec2, ground.clients.elbv2, ground.clients.account
+    ec2, elbv2, account = ground.hand.ec2, ground.hand.elbv2, ground.clients.account
     [group] = [g for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] != "default"]
     ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"][:1])
     ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
@@ -129,7 +129,7 @@ def _broken(run: Interrupted) -> None:
 
 def other_subnet(ground: Ground, cidr: str, zone: str) -> str:
     """In the path's VPC."""
-    made = ground.clients.ec2.create_subnet(VpcId=ground.config.vpc_id, CidrBlock=cidr, AvailabilityZone=zone)
+    made = ground.hand.ec2.create_subnet(VpcId=ground.config.vpc_id, CidrBlock=cidr, AvailabilityZone=zone)
     return str(made["Subnet"].get("SubnetId"))
 
 

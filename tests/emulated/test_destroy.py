@@ -146,7 +146,7 @@ def test_a_strangers_connection_holds_the_service_and_is_named_at_once_and_not_c
     emulator = run.ground.emulator
     [rule] = emulator.account.rules()
     stranger = emulator.stranger(rule.endpoint_service)
-    service = Hand(run.ground.clients).service
+    service = Hand(run.ground.hand).service
     if accepted:
         emulator.privatelink.accept(service, stranger)
     report = destroyed_at_once(run)
@@ -188,7 +188,7 @@ def test_its_own_connection_that_aws_still_shows_is_waited_for_and_not_called_a_
 
 def test_what_else_has_the_security_group_is_named_while_destroy_waits(run: Interrupted) -> None:
     run.until_settled(run.ground.provision, runs=1)
-    hand = Hand(run.ground.clients)
+    hand = Hand(run.ground.hand)
     made = hand.ec2.create_network_interface(
         SubnetId=run.ground.config.subnet_ids[0], Groups=[hand.group["GroupId"]], Description="somebody's"
     )
@@ -200,7 +200,7 @@ def test_what_else_has_the_security_group_is_named_while_destroy_waits(run: Inte
 
 def test_deletion_protection_is_said_at_once_with_how_to_lift_it(run: Interrupted) -> None:
     run.until_settled(run.ground.provision, runs=1)
-    hand = Hand(run.ground.clients)
+    hand = Hand(run.ground.hand)
     arn = hand.balancer["LoadBalancerArn"]
 
     def protect(value: str) -> None:
@@ -301,7 +301,7 @@ def test_a_foreign_security_group_of_the_paths_name_is_refused_at_plan(run: Inte
 def test_a_group_that_a_rule_of_another_names_is_said_with_what_a_person_takes_out(ground: Ground) -> None:
     ground.write(workspace_ids="[]")
     ground.provision()
-    hand, vpc = Hand(ground.clients), ground.config.vpc_id
+    hand, vpc = Hand(ground.hand), ground.config.vpc_id
     own = hand.group["GroupId"]
     other = hand.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
     rule: Any = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": own}]}

@@ -38,7 +38,7 @@ DRIFTS = [
 def test_what_is_changed_by_hand_is_planned_and_put_back(
     built: Ground, by_hand: Callable[[Hand], None], step: str, says: str
 ) -> None:
-    by_hand(Hand(built.clients))
+    by_hand(Hand(built.hand))
     planned = {c.step: c for c in built.plan().changes if c.action in (Action.UPDATE, Action.CREATE)}
     assert step in planned
     assert planned[step].reason.startswith(says)
@@ -51,7 +51,7 @@ def https(**to: Any) -> list[Any]:
 
 
 def test_rules_that_say_as_much_in_other_words_are_left_as_they_are(built: Ground) -> None:
-    hand = Hand(built.clients)
+    hand = Hand(built.hand)
     group = hand.group["GroupId"]
     hand.security_group_rule()
     hand.security_group_egress()
@@ -62,7 +62,7 @@ def test_rules_that_say_as_much_in_other_words_are_left_as_they_are(built: Groun
 
 def test_a_rule_that_lets_everybody_in_is_named_and_left(ground: Ground) -> None:
     ground.provision()
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     group = hand.group["GroupId"]
     assert ground.plan().notes == ()
     everybody: Any = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
@@ -73,7 +73,7 @@ def test_a_rule_that_lets_everybody_in_is_named_and_left(ground: Ground) -> None
 
 
 def test_a_given_security_group_that_lets_too_little_through_is_named_and_never_changed(ground: Ground) -> None:
-    hand, vpc = Hand(ground.clients), ground.config.vpc_id
+    hand, vpc = Hand(ground.hand), ground.config.vpc_id
     group = hand.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
     ground.write(vpc_id=f'"{vpc}"\nsecurity_group_id = "{group}"')
     mark = ground.emulator.log.mark()

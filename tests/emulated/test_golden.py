@@ -106,9 +106,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
                 (rule,) = emulator.account.rules()
                 stranger = emulator.stranger(rule.endpoint_service)
             if name == "drifted":
-                Hand(ground.clients).cross_zone()
+                Hand(ground.hand).cross_zone()
             if name == "destroy":
-                hand = Hand(ground.clients)
+                hand = Hand(ground.hand)
                 hand.ec2.reject_vpc_endpoint_connections(ServiceId=hand.service, VpcEndpointIds=[stranger])
             transcripts[name] = renumbered(ran(ground, words))
         yield transcripts

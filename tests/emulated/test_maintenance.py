@@ -29,7 +29,7 @@ def maintained(ground: Ground, clock: PollingClock) -> Report:
 
 def test_maintain_says_the_cause_first_and_waits_for_nothing_that_provision_must_mend(ground: Ground) -> None:
     ground.provision()
-    hand, clock = Hand(ground.clients), PollingClock()
+    hand, clock = Hand(ground.hand), PollingClock()
     hand.security_group_rule()
     report = maintained(ground, clock)
     assert (report.outcome, clock.now()) == (Outcome.RUN_AGAIN, 0)
@@ -50,7 +50,7 @@ def test_maintain_says_the_cause_first_and_waits_for_nothing_that_provision_must
 def test_what_is_not_ours_is_left_alone(ground: Ground) -> None:
     """Whatever people add beside the path stays: on its own resources too."""
     ground.provision()
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     ec2, elbv2 = hand.ec2, hand.elbv2
     ssh: Any = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.20.9.0/24"}]}
     ec2.authorize_security_group_ingress(GroupId=hand.group["GroupId"], IpPermissions=[ssh])
@@ -81,7 +81,7 @@ def test_maintain_reports_drift_by_its_exit_code_and_mends_only_the_targets(
     ground.provision()
     maintain = ["maintain", str(ground.file), "--poll", "0.01"]
     assert main(maintain) == 0
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     hand.target_out()
     assert main(maintain) == 0
     hand.cross_zone()
@@ -138,7 +138,7 @@ def only_targets(ground: Ground, clock: PollingClock) -> Report:
 
 def test_a_new_address_is_healthy_before_the_old_one_drains_and_the_hop_is_never_empty(ground: Ground) -> None:
     ground.provision()
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     gone = move_an_address(hand)
     ground.emulator.delays.set(Takes.TARGET_HEALTHY, Delay(polls=4))
     ground.emulator.delays.set(Takes.TARGET_DRAINED, Delay(polls=3))
@@ -160,7 +160,7 @@ def test_a_new_address_is_healthy_before_the_old_one_drains_and_the_hop_is_never
 
 def test_an_old_target_stays_while_the_new_one_is_not_healthy(ground: Ground) -> None:
     ground.provision()
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     gone = move_an_address(hand)
     ground.emulator.delays.set(Takes.TARGET_HEALTHY, Delay(polls=10**6))
     report = only_targets(ground, PollingClock())
@@ -174,7 +174,7 @@ def test_only_targets_mends_nothing_else_and_makes_nothing(ground: Ground) -> No
     assert "provision the whole path first" in report.message
     assert ground.emulator.log.writes() == []
     ground.provision()
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     hand.cross_zone()
     hand.target_out()
     mark = ground.emulator.log.mark()
@@ -191,15 +191,15 @@ def moved_together(ground: Ground, old: Route) -> Route:
     assert list(ground.emulator.account.carried_names(WORKSPACE)) == [new.host]
     (service,) = [rule.endpoint_service for rule in ground.emulator.account.rules()]
     assert ground.emulator.aws.hop(service).vpc_endpoint_id == new.vpc_endpoint_id
-    assert set(healthy(Hand(ground.clients)).values()) == {"healthy"}
+    assert set(healthy(Hand(ground.hand)).values()) == {"healthy"}
     return new
 
 
 def test_an_endpoint_that_was_deleted_is_made_anew_and_targets_names_and_route_move_together(ground: Ground) -> None:
     ground.provision()
     old = Route.load(ground.route)
-    ec2 = ground.clients.ec2
-    had = ec2.describe_network_interfaces(NetworkInterfaceIds=Hand(ground.clients).endpoint["NetworkInterfaceIds"])
+    ec2 = ground.hand.ec2
+    had = ec2.describe_network_interfaces(NetworkInterfaceIds=Hand(ground.hand).endpoint["NetworkInterfaceIds"])
     ec2.delete_vpc_endpoints(VpcEndpointIds=[old.vpc_endpoint_id])
     assert ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
     for one in had["NetworkInterfaces"]:  # somebody else has the addresses now
@@ -222,7 +222,7 @@ def test_another_given_endpoint_takes_the_path_with_it_and_the_old_one_is_named_
 ) -> None:
     ground.provision()
     old = Route.load(ground.route)
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     subnets: list[str] = hand.endpoint["SubnetIds"]
     made: Any = hand.ec2.create_vpc_endpoint(
         VpcEndpointType="Interface",
@@ -254,14 +254,14 @@ def test_an_endpoint_of_the_path_that_was_given_since_is_not_deleted(ground: Gro
     assert ground.plan().outcome is Outcome.SETTLED
     clock = PollingClock()
     report = engine.destroy(path_steps(ground.config, ground.clients), clock=clock, timeout=7200)
-    assert [e["VpcEndpointId"] for e in Hand(ground.clients).ec2.describe_vpc_endpoints()["VpcEndpoints"]] == [own]
+    assert [e["VpcEndpointId"] for e in Hand(ground.hand).ec2.describe_vpc_endpoints()["VpcEndpoints"]] == [own]
     assert f"is on the given endpoint {own}" in report.message
     assert clock.now() == 0, "nothing was waited for that will not come"
 
 
 def test_another_given_security_group_joins_the_paths_own_which_goes_with_destroy(ground: Ground) -> None:
     ground.provision()
-    hand, vpc = Hand(ground.clients), ground.config.vpc_id
+    hand, vpc = Hand(ground.hand), ground.config.vpc_id
     own = hand.group["GroupId"]
     given = hand.ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
     ground.write(vpc_id=f'"{vpc}"\nsecurity_group_id = "{given}"')

@@ -33,7 +33,7 @@ def moved(ground: Ground) -> Serving:
     report = ground.provision()
     assert report.outcome is Outcome.SETTLED, report.message
     assert ground.plan().outcome is Outcome.SETTLED
-    assert sorted(Hand(ground.clients).endpoint["SubnetIds"]) == sorted(ground.config.subnet_ids)
+    assert sorted(Hand(ground.hand).endpoint["SubnetIds"]) == sorted(ground.config.subnet_ids)
     return serving
 
 
@@ -46,7 +46,7 @@ def test_zones_are_added_exchanged_and_left_without_a_moment_that_nothing_serves
         serving = moved(ground)
         assert (serving.wrong, serving.moments > 0) == ([], True)
     assert any("keep the subnets until the path is destroyed" in note for note in ground.plan().notes)
-    hand = Hand(ground.clients)
+    hand = Hand(ground.hand)
     hand.security_group_rule()
     assert ground.provision().outcome is Outcome.SETTLED
     health = hand.elbv2.describe_target_health(TargetGroupArn=hand.target_group["TargetGroupArn"])
@@ -101,7 +101,7 @@ def test_an_endpoint_that_was_put_into_another_subnet_of_its_zone_by_hand_is_sai
     ground: Ground,
 ) -> None:
     ground.provision()
-    hand, first = Hand(ground.clients), ground.config.subnet_ids[0]
+    hand, first = Hand(ground.hand), ground.config.subnet_ids[0]
     other = other_subnet(ground, "10.20.9.0/24", "ap-northeast-1a")
     endpoint = hand.endpoint["VpcEndpointId"]
     hand.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, RemoveSubnetIds=[first])
@@ -119,7 +119,7 @@ def test_a_subnet_without_room_for_the_load_balancer_is_refused_before_any_write
     first, second = ground.config.subnet_ids
     small = other_subnet(ground, "10.20.3.0/28", THIRD)
     for _ in range(3):
-        ground.clients.ec2.create_network_interface(SubnetId=small)
+        ground.hand.ec2.create_network_interface(SubnetId=small)
     name(ground, first, small)
     mark = ground.emulator.log.mark()
     assert ground.plan().outcome is ground.provision().outcome is Outcome.REFUSED
@@ -160,7 +160,7 @@ def test_a_given_endpoint_in_a_zone_that_the_load_balancer_is_not_in_is_refused_
 
 
 def test_a_subnet_without_ipv4_addresses_is_a_conflict_in_one_line(ground: Ground) -> None:
-    made = ground.clients.ec2.create_subnet(
+    made = ground.hand.ec2.create_subnet(
         VpcId=ground.config.vpc_id, Ipv6Native=True, Ipv6CidrBlock="2001:db8:1234:1a00::/64", AvailabilityZone=THIRD
     )
     name(ground, ground.config.subnet_ids[0], str(made["Subnet"].get("SubnetId")))

@@ -58,7 +58,7 @@ def test_it_is_asked_again_for_three_minutes_and_no_longer(ground: Ground) -> No
     ],
 )
 def test_what_was_not_just_made_and_is_not_there_ends_the_run_at_once(built: Ground, operation: str, code: str) -> None:
-    Hand(built.clients).target_out()
+    Hand(built.hand).target_out()
     built.emulator.faults.add(planned(operation, code, 400, times=1))
     clock = PollingClock()
     report = walked(built, clock)

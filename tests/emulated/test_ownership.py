@@ -89,7 +89,7 @@ def test_destroy_that_finds_nothing_where_the_file_says_does_not_call_it_gone(pa
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_another_vpc_in_the_file_is_refused_as_a_wrong_file(path: Ground, verb: str) -> None:
-    ec2 = path.clients.ec2
+    ec2 = path.hand.ec2
     other = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
     subnets = [
         ec2.create_subnet(VpcId=other, CidrBlock=f"10.99.{n}.0/24", AvailabilityZone=f"ap-northeast-1{zone}")["Subnet"]
@@ -138,7 +138,7 @@ def take_tag_off(hand: Hand, resource: str) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("what", LOST)
 def test_a_lost_tag_is_named_with_the_command_that_puts_it_back(path: Ground, verb: str, what: str) -> None:
-    hand = Hand(path.clients)
+    hand = Hand(path.hand)
     resource = LOST[what](hand)
     take_tag_off(hand, resource)
     path.forget_clients()
@@ -152,7 +152,7 @@ def test_a_lost_tag_is_named_with_the_command_that_puts_it_back(path: Ground, ve
 
 @pytest.mark.parametrize("what", ["interface endpoint", "endpoint service", "load balancer"])
 def test_the_command_that_puts_a_tag_back_does(path: Ground, what: str) -> None:
-    hand = Hand(path.clients)
+    hand = Hand(path.hand)
     resource = LOST[what](hand)
     take_tag_off(hand, resource)
     path.forget_clients()
@@ -174,7 +174,7 @@ def tag(ground: Ground, resource: str, **more: str) -> None:
 
 
 def kms_endpoint(ground: Ground) -> str:
-    hand, config = Hand(ground.clients), ground.config
+    hand, config = Hand(ground.hand), ground.config
     made = hand.ec2.create_vpc_endpoint(
         VpcEndpointType="Interface",
         VpcId=config.vpc_id,
@@ -312,7 +312,7 @@ def test_a_route_of_the_same_path_through_an_endpoint_that_was_made_anew_is_brou
 def test_a_lost_tag_beside_our_tag_on_somebody_elses_thing_stops_destroy_before_it_deletes(
     path: Ground, make: Callable[[Ground], str]
 ) -> None:
-    hand = Hand(path.clients)
+    hand = Hand(path.hand)
     own = str(hand.endpoint["VpcEndpointId"]) if make is kms_endpoint else hand.service
     tag(path, make(path))
     take_tag_off(hand, own)
@@ -324,7 +324,7 @@ def test_a_lost_tag_beside_our_tag_on_somebody_elses_thing_stops_destroy_before_
 
 def test_a_rule_whose_service_was_deleted_by_hand_is_not_left_behind(path: Ground) -> None:
     """It is known by the name that it carries, which is that of the path's own endpoint."""
-    emulator, hand = path.emulator, Hand(path.clients)
+    emulator, hand = path.emulator, Hand(path.hand)
     [rule] = emulator.account.rules()
     service = hand.service
     hand.ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[str(rule.vpc_endpoint_id)])

@@ -75,7 +75,7 @@ def test_the_calls_are_given_more_patience_than_the_first_look(ground: Ground) -
 
 
 def test_a_security_group_that_is_not_there_or_is_elsewhere(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
-    ec2, vpc = Hand(ground.clients).ec2, ground.config.vpc_id
+    ec2, vpc = Hand(ground.hand).ec2, ground.config.vpc_id
     other = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
     elsewhere = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=other)["GroupId"]
     for group, says in (("sg-0123456789abcdef0", "does not exist"), (elsewhere, f"is in {other}, not {vpc}")):

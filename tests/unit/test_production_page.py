@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from s3private.provision.config import PathConfig
+from s3private_emulator.aws import rights
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "production.md").read_text(encoding="utf-8")
@@ -42,6 +43,25 @@ def test_the_provisioners_policy_allows_what_the_steps_call_and_nothing_else() -
     assert {one for one in called() if not any(fnmatchcase(one, pattern) for pattern in allowed)} == set()
     # Tags are put on by the calls that create.
     assert {one for one in allowed if "*" not in one} - called() <= {"elasticloadbalancing:AddTags"}
+
+
+BASE = "arn:aws:iam::111111111111:role/s3private-base"
+PROVISIONER = "arn:aws:iam::222222222222:role/s3private-provisioner"
+READER = "arn:aws:iam::222222222222:role/s3private-reader"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        rights.provisioner("eu-west-1"),
+        rights.trust(BASE, "<aws.external_id of the path file>"),
+        rights.trust([rights.UNITY_CATALOG, READER], "<external id of the service credential>"),
+        rights.base(PROVISIONER),
+        rights.reader("sales-records"),
+    ],
+)
+def test_the_emulated_identities_have_the_policies_of_the_page(held: dict[str, Any]) -> None:
+    assert held in POLICIES
 
 
 def test_the_endpoint_policy_is_the_one_that_provision_writes() -> None:
