@@ -136,13 +136,13 @@ def encoded(asked: Asked, verdict: Verdict) -> str:
             },
         }
     )
-    return base64.urlsafe_b64encode(zlib.compress(text.encode())).decode()
+    return base64.urlsafe_b64encode(zlib.compress(text.encode())).decode().rstrip("=")
 
 
 def decoded(message: str) -> str:
     """Raises ValueError."""
     try:
-        return zlib.decompress(base64.urlsafe_b64decode(message)).decode()
+        return zlib.decompress(base64.urlsafe_b64decode(message + "=" * (-len(message) % 4))).decode()
     except zlib.error as error:
         raise ValueError(message) from error
 
