@@ -6,7 +6,8 @@ import pytest
 from databricks.sdk.service.settings import CreatePrivateEndpointRule
 
 from emulated.ground import Ground
-from s3private.provision.engine import Outcome
+from emulated.hand import Hand
+from s3private.provision.engine import Action, Outcome
 from s3private.provision.steps.network_connectivity import NetworkConnectivityConfig
 
 
@@ -102,3 +103,35 @@ def test_an_account_at_a_default_limit_is_noted_and_not_refused_for_it_may_have_
     assert ncc.reason.startswith("not there; ")
     assert f"the account has {limit} {what} in ap-northeast-1" in ncc.reason
     assert "unless Databricks has raised it" in ncc.reason
+
+
+@pytest.mark.parametrize("whose", ["own", "theirs"])
+def test_a_rule_whose_service_is_gone_is_found_by_the_path_files_names(ground: Ground, whose: str) -> None:
+    """Removed where the NCC is the path's; named, with the command, where another path's rule may carry them."""
+    names = f'["sales-records"]\ndomain_names = ["{WIDE}"]'
+    ncc = ground.make_ncc("the-companys-own") if whose == "theirs" else ""
+    ground.write(buckets=names, workspace_ids=f'[]\nncc_id = "{ncc}"' if ncc else "[]")
+    assert ground.provision().outcome is Outcome.SETTLED
+    [rule] = ground.emulator.account.rules()
+    hand = Hand(ground.clients)
+    service = hand.service
+    hand.ec2.reject_vpc_endpoint_connections(ServiceId=service, VpcEndpointIds=[str(rule.vpc_endpoint_id)])
+    assert not hand.ec2.delete_vpc_endpoint_service_configurations(ServiceIds=[service])["Unsuccessful"]
+    report = ground.destroy()
+    [change] = [change for change in report.changes if change.step == "private endpoint rule"]
+    gone = [one.deactivated for one in ground.emulator.account.rules()]
+    if whose == "own":
+        assert (change.action, gone) == (Action.REMAINS, [True])
+        assert "Databricks has deactivated it" in change.reason
+    else:
+        assert (change.action, gone) == (Action.KEEP, [False])
+        assert f"rule {rule.id} carries {WIDE} to {rule.endpoint_service}" in change.reason
+        assert f"network-connectivity delete-private-endpoint-rule {ncc} {rule.id}" in change.reason
+
+
+def test_plan_says_who_is_cut_off_where_the_endpoint_is_made_anew(ground: Ground) -> None:
+    assert ground.provision().outcome is Outcome.SETTLED
+    hand = Hand(ground.clients)
+    hand.ec2.delete_vpc_endpoints(VpcEndpointIds=[hand.endpoint["VpcEndpointId"]])
+    [rule] = [change for change in ground.plan().changes if change.step == "private endpoint rule"]
+    assert (rule.action, "who reads is cut off until the new name has reached" in rule.reason) == (Action.UPDATE, True)

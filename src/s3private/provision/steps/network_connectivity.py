@@ -382,6 +382,8 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
             for r in live
             if (r.endpoint_service == seen.name if seen is not None else names & set(r.domain_names or []))
         ]
+        if seen is None and not ours:
+            ours = self._of_a_service_that_is_gone(live, found)
         wanted = set(self.config.domain_names) or names
         for rule in ours if seen is not None and not seen.ours else ():
             if not wanted & set(rule.domain_names or []):
@@ -394,6 +396,25 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
             return None
         kept, *others = sorted(ours, key=_preference)
         return self._read(kept, doubles=tuple(str(r.rule_id) for r in others))
+
+    def _of_a_service_that_is_gone(
+        self, live: Sequence[NccPrivateEndpointRule], found: Found
+    ) -> list[NccPrivateEndpointRule]:
+        """By the path file's names: this path's for sure in its own NCC. Raises Conflict elsewhere, where another
+        path's rule may carry them."""
+        wanted, ncc = set(self.config.domain_names), found[NetworkConnectivityConfig]
+        carrying = [r for r in live if wanted & set(r.domain_names or [])]
+        if carrying and not ncc.ours:
+            theirs = "; ".join(
+                f"rule {r.rule_id} carries {', '.join(r.domain_names or [])} to {r.endpoint_service} (databricks "
+                f"account network-connectivity delete-private-endpoint-rule {ncc.id} {r.rule_id})"
+                for r in carrying
+            )
+            raise Conflict(
+                f"NCC {ncc.id} was not made by this path, and its endpoint service is not there any more: {theirs}: "
+                "delete it where it was this path's"
+            )
+        return [r for r in carrying if set(r.domain_names or []) == wanted]
 
     def _read(self, rule: NccPrivateEndpointRule, doubles: tuple[str, ...]) -> PrivateEndpointRule:
         word = _word(rule)
@@ -436,6 +457,12 @@ class RuleToService(AccountStep[PrivateEndpointRule]):
             return f"{resource.detail}; it never carried traffic: deleted and made anew"
         if resource.state is State.FAILED:
             return None
+        if not self.config.domain_names and found.get(InterfaceEndpoint) is None:
+            return (
+                f"carries {', '.join(resource.domain_names) or 'no name'}, and the interface endpoint is made anew, "
+                "with another name: who reads is cut off until the new name has reached serverless, within ten "
+                "minutes, and the new Route is loaded; running sessions until they are restarted"
+            )
         names = self.wanted_names(found)
         if set(resource.domain_names) != set(names):
             return (
