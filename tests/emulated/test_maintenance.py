@@ -277,7 +277,7 @@ def test_each_state_has_a_deadline_of_its_own_and_running_again_goes_on(ground: 
     clock = PollingClock()
     report = engine.provision(path_steps(ground.config, ground.clients), clock=clock, timeout=24 * 3600)
     assert report.outcome is Outcome.RUN_AGAIN
-    assert "private endpoint rule: still CREATING after 1800 s" in report.message
+    assert "private endpoint rule: still CREATING after 30 min" in report.message
     assert 1800 <= clock.now() < 2400
 
 

@@ -45,7 +45,7 @@ def test_it_is_asked_again_for_three_minutes_and_no_longer(ground: Ground) -> No
     clock = PollingClock()
     report = walked(ground, clock)
     assert report.outcome is Outcome.RUN_AGAIN
-    assert "the target group was just made and is not visible yet after 180 s" in report.message
+    assert "the target group was just made and is not visible yet after 3 min" in report.message
     assert 180 <= clock.now() < 240
 
 
