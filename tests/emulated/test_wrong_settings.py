@@ -78,7 +78,10 @@ def test_a_security_group_that_is_not_there_or_is_elsewhere(ground: Ground, caps
     ec2, vpc = Hand(ground.hand).ec2, ground.config.vpc_id
     other = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
     elsewhere = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=other)["GroupId"]
-    for group, says in (("sg-0123456789abcdef0", "does not exist"), (elsewhere, f"is in {other}, not {vpc}")):
+    for group, says in (
+        ("sg-0123456789abcdef0", "does not exist"),
+        (elsewhere, f"is in {other}, and aws.vpc_id is {vpc}"),
+    ):
         ground.write(vpc_id=f'"{vpc}"\nsecurity_group_id = "{group}"')
         code, line = refused(ground, capsys)
         assert code == 2

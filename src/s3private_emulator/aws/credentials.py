@@ -66,6 +66,10 @@ class WrongToken(Exception):
     """The session token is not the one that came with the key."""
 
 
+class Skewed(Exception):
+    """The request says another time than it is."""
+
+
 class Expired(Exception):
     """The session is over."""
 
@@ -98,6 +102,13 @@ def read_signature(headers: Headers, query: str) -> Signature:
         session_token=token,
         presigned="X-Amz-Algorithm" in values,
     )
+
+
+def _time(timestamp: str) -> datetime:
+    try:
+        return datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise Skewed from None
 
 
 class _Signer(S3SigV4Auth):
@@ -161,13 +172,17 @@ class CredentialStore:
         query: str,
         headers: Headers,
         body: bytes,
+        tolerance: timedelta,
     ) -> Credential:
-        """Who signed this request. Raises UnknownKey, WrongToken, Expired, WrongSignature."""
+        """Who signed this request. `tolerance`: how far its time may be from the real one; a presigned URL says itself
+        how long it holds. Raises UnknownKey, WrongToken, Skewed, Expired, WrongSignature."""
         credential = self._keys.get(signature.access_key_id)
         if credential is None:
             raise UnknownKey
         if signature.session_token != credential.session_token:
             raise WrongToken
+        if not signature.presigned and abs(datetime.now(UTC) - _time(signature.timestamp)) > tolerance:
+            raise Skewed
         if credential.expires is not None and datetime.now(UTC) >= credential.expires:
             raise Expired
         if signature.presigned:

@@ -84,6 +84,14 @@ class Ec2(EndpointActions, ServiceActions, ConnectionActions, TagActions, EC2Res
                 raise NotEmulated(f"ec2:DescribeNetworkInterfaces with the filter '{one['Name']}'")
         return super().describe_network_interfaces()
 
+    def create_security_group(self) -> ActionResult:
+        """Only in a VPC of the caller's account and region.
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html"""
+        vpc_id = self._get_param("VpcId")
+        if vpc_id is not None and vpc_id not in self.here.network.vpcs:
+            raise not_found("InvalidVpcID.NotFound", "vpc ID", vpc_id)
+        return super().create_security_group()
+
     def delete_network_interface(self) -> ActionResult:
         """One that a service made and still uses is not its viewer's to delete.
         https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html"""

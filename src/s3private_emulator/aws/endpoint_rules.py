@@ -88,7 +88,8 @@ class EndpointRules(Answering):
             policy = json.loads(document)
         except ValueError:
             policy = None
-        if not isinstance(policy, dict) or "Statement" not in policy:
+        statements = policy.get("Statement") if isinstance(policy, dict) else None
+        if not all(map(_is_statement, statements if isinstance(statements, list) and statements else [statements])):
             raise Refusal("InvalidPolicyDocument", "The specified policy document is not a valid JSON policy document.")
         if len(document) > POLICY_CHARACTERS:
             raise Refusal("InvalidPolicyDocument", f"The policy is longer than {POLICY_CHARACTERS} characters.")
@@ -116,6 +117,16 @@ class EndpointRules(Answering):
                 f"To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC {vpc_id} must have a Gateway "
                 "endpoint for the service.",
             )
+
+
+def _is_statement(one: object) -> bool:
+    """An endpoint's policy is a resource's: each statement says whom it lets through, to what.
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html"""
+    return (
+        isinstance(one, dict)
+        and one.get("Effect") in ("Allow", "Deny")
+        and all({name, f"Not{name}"} & set(one) for name in ("Principal", "Action", "Resource"))
+    )
 
 
 def _on(value: object) -> bool:

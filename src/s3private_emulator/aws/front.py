@@ -6,6 +6,7 @@ Anything that is not emulated answers 501, names itself, and is logged as unknow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -29,6 +30,10 @@ from s3private_emulator.log import Request as Logged
 NAMES = {"ec2": "ec2", "elasticloadbalancing": "elbv2", "sts": "sts", "iam": "iam"}
 """Signing name -> the name in the log."""
 READS = ("Describe", "Get", "List", "Head", "Assume", "Simulate", "Decode")
+
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
 
 
 class Iam(Answering, IamResponse):
@@ -133,7 +138,12 @@ class Front:
                 query=request.environ.get("QUERY_STRING", ""),
                 headers=request.headers,
                 body=request.get_data(cache=True),
+                tolerance=CLOCK_TOLERANCE,
             )
+        except credentials.Skewed:
+            if service == "ec2":
+                raise Refusal("RequestExpired", "Request has expired.", 400) from None
+            raise Refusal("SignatureDoesNotMatch", _skewed(signature.timestamp), 403) from None
         except (credentials.UnknownKey, credentials.WrongToken):
             if service == "ec2":
                 message = "AWS was not able to validate the provided access credentials"
@@ -228,6 +238,15 @@ def _is_query(request: Request) -> bool:
         request.get_data(cache=True)
         return request.mimetype == "application/x-www-form-urlencoded"
     return "Action" in request.args
+
+
+def _skewed(timestamp: str) -> str:
+    now = datetime.now(UTC)
+    late = timestamp < f"{now:%Y%m%dT%H%M%SZ}"
+    edge = now - CLOCK_TOLERANCE if late else now + CLOCK_TOLERANCE
+    said = f"Signature expired: {timestamp} is now earlier than" if late else "Signature not yet current: "
+    said += "" if late else f"{timestamp} is still later than"
+    return f"{said} {edge:%Y%m%dT%H%M%SZ} ({now:%Y%m%dT%H%M%SZ} {'-' if late else '+'} 5 min.)"
 
 
 def _dry(request: Request) -> bool:

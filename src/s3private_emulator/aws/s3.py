@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, unquote
@@ -38,6 +39,10 @@ ENDPOINT_HOST = re.compile(
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html"""
 PUBLIC_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:\.dualstack)?(?:[.-](?P<region>[0-9a-z-]+))?\.amazonaws\.com")
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html"""
+
+
+CLOCK_TOLERANCE = timedelta(minutes=15)
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (RequestTimeTooSkewed)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +154,12 @@ class S3:
                 query=query,
                 headers=request.headers,
                 body=b"" if hashed else request.get_data(cache=True),
+                tolerance=CLOCK_TOLERANCE,
             )
+        except credentials.Skewed:
+            message = "The difference between the request time and the current time is too large."
+            extra = {"RequestTime": signature.timestamp, "MaxAllowedSkewMilliseconds": "900000"}
+            raise S3Refusal(403, "RequestTimeTooSkewed", message, extra) from None
         except credentials.UnknownKey:
             message = "The AWS Access Key Id you provided does not exist in our records."
             extra = {"AWSAccessKeyId": signature.access_key_id}
