@@ -199,8 +199,11 @@ def test_a_page_that_comes_again_and_again_is_an_error(lists: Lists, lean: bool,
         return pages[0] if first(request) else pages[1]
 
     lists.written = written
-    wrong = "the answer is to another request" if said else "'.*' came, and what comes after '.*' was asked for"
-    with pytest.raises(ReadError, match=f"s3://bkt/: {wrong}"):
+    wrong = "'.*' came, and what comes after '.*' was asked for"
+    if said:
+        # Of many at once, which one is the second is not certain, and it may be too early rather than another's.
+        wrong = "the answer is to another request" + (f"|{wrong}" if at_once > 1 else "")
+    with pytest.raises(ReadError, match=f"s3://bkt/: ({wrong})"):
         listed(lists, lean=lean, at_once=at_once, page_size=10)
 
 
