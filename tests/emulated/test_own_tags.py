@@ -36,7 +36,7 @@ def test_whatever_is_made_has_the_tags_when_it_is_made_and_nobody_fights_for_the
     assert all(TAGS.items() <= tags.items() and tags["Name"] == "s3private-demo" for tags in made.values())
     assert [one.operation for one in ground.emulator.log.writes() if "Tags" in one.operation] == []
     some = [thing for thing in made if thing.startswith("vpce")]
-    ground.clients.ec2.delete_tags(Resources=some, Tags=[{"Key": "cost-center"}])
+    ground.hand.ec2.delete_tags(Resources=some, Tags=[{"Key": "cost-center"}])
     ground.file.write_text(tagged.replace('"1234"', '"5678"'), encoding="utf-8")
     mark = ground.emulator.log.mark()
     assert ground.provision().outcome is Outcome.SETTLED
