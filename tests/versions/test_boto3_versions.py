@@ -31,11 +31,15 @@ SUITE = (
 )
 
 
+TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "trustme", "pyarrow", "pandas")
+
+
 @pytest.mark.versions
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("boto3", VERSIONS)
 def test_the_notebook_half_works_on(boto3: str, tmp_path: Path) -> None:
-    python = environment(tmp_path, boto3, "pytest", "pytest-timeout", "trustme", "pyarrow", "pandas")
+    python = environment(tmp_path, boto3, *TOOLS)
     files = [f"tests/unit/test_{name}.py" for name in SUITE]
-    done = subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files], cwd=REPOSITORY)
+    together = ["-n", "2", "--dist", "loadfile"]
+    done = subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *together, *files], cwd=REPOSITORY)
     assert done.returncode == 0
