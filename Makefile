@@ -12,7 +12,7 @@ help:
 	@echo "make demo     the whole path on emulated clouds, told step by step"
 	@echo "make test     lint, types, layers and tests"
 	@echo "make test-bundle  the real databricks command deploys and runs the bundle on the emulated clouds"
-	@echo "make test-matrix  provisioning under every fault, in its long form: about 20 minutes"
+	@echo "make test-matrix  provisioning under every fault, in its long form: about 40 minutes"
 	@echo "make test-lists  3,000 random buckets, listed in every way, with answers that are no list; five minutes"
 	@echo "make test-faults  1,000 readings over a connection that breaks at any byte; two minutes"
 	@echo "make test-late  1,000 readings that are stopped while a thread of theirs is late; four minutes"
@@ -49,7 +49,7 @@ test-bundle: $(READY)
 	@$(BIN)/python -m pytest -q -m runs tests/bundle
 
 test-matrix: $(READY)
-	@echo "== every interruption at every writing call, in its long form; about 20 minutes"
+	@echo "== every interruption at every writing call, in its long form; about 40 minutes"
 	@$(BIN)/python -m pytest -q -rP -m matrix tests/emulated
 
 test-lists: $(READY)
@@ -73,7 +73,7 @@ test-downloads: $(READY)
 	@S3PRIVATE_DOWNLOAD_CASES=240 $(BIN)/python -m pytest -q -s tests/unit/test_interrupted_downloads.py
 
 test-versions: $(READY)
-	@echo "== the notebook half on boto3 1.34.69, 1.36.2, 1.40.45 and the newest; about five minutes"
+	@echo "== the notebook half on boto3 1.34.69, 1.36.2, 1.40.45 and the newest; about fifteen minutes"
 	@$(BIN)/python -m pytest -q -m versions tests/versions
 
 mutants: $(READY)

@@ -133,7 +133,7 @@ def test_every_public_name_is_there_and_listed() -> None:
 
 
 SMALL = {"ctypes", "_ctypes", "unicodedata", "concurrent", "contextvars", "_contextvars", "dataclasses"}
-"""The last four are loaded by boto3 itself but for 1.34."""
+"""The last four are loaded by newer versions of boto3 themselves."""
 FIRST_NAMES = """
 import sys
 import boto3

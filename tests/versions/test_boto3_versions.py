@@ -40,6 +40,6 @@ TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "trustme", "pyarrow", "pand
 def test_the_notebook_half_works_on(boto3: str, tmp_path: Path) -> None:
     python = environment(tmp_path, boto3, *TOOLS)
     files = [f"tests/unit/test_{name}.py" for name in SUITE]
-    together = ["-n", "2", "--dist", "loadfile"]
+    together = ["-n", "4", "--dist", "loadfile"]
     done = subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *together, *files], cwd=REPOSITORY)
     assert done.returncode == 0
