@@ -81,6 +81,25 @@ def test_a_name_that_the_ncc_carries_already_is_refused_before_the_paths_service
     assert ground.emulator.log.writes(mark) == []
 
 
+def test_names_that_do_not_take_in_the_routes_are_refused_before_anything_is_made(ground: Ground) -> None:
+    """Else the path settles, and the Route's name leads nowhere."""
+    asked = '["sales-records"]\ndomain_names = {}'
+    ground.write(buckets=asked.format('["files.example.com"]'))
+    mark = ground.emulator.log.mark()
+    done = ground.provision()
+    assert done.outcome is Outcome.REFUSED
+    assert "none of files.example.com takes in bucket.<endpoint DNS name>, which is known once" in done.message
+    assert f"add {WIDE}," in done.message
+    assert ground.emulator.log.writes(mark) == []
+    ground.write(buckets=asked.format(f'["files.example.com", "{WIDE}"]'))
+    assert ground.provision().outcome is Outcome.SETTLED
+    host = Hand(ground.clients).endpoint["DnsEntries"][0]["DnsName"].replace("*", "bucket", 1)
+    ground.write(buckets=asked.format('["files.example.com"]'))
+    assert f"takes in {host}, and the Route goes by it: add {host}," in ground.plan().message
+    ground.write(buckets=asked.format(f'["{host}"]'))
+    assert ground.plan().outcome is Outcome.PLANNED
+
+
 def test_plan_notes_that_the_ncc_is_others_and_a_wildcard_rule_in_it_that_takes_the_name_in(ground: Ground) -> None:
     ncc = ground.make_ncc("the-companys-own")
     ground.attach(WORKSPACE, ncc)

@@ -99,6 +99,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
     """What the last look has found to be at its limit."""
 
     def find(self, found: Found) -> NetworkConnectivityConfig | None:
+        self._check_names(found)
         every = list(self.account.network_connectivity.list_network_connectivity_configurations())
         seen = self._seen(found, every)
         self._full = self._at_a_limit([n for n in every if n.region == self.config.region], seen, found)
@@ -149,7 +150,7 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
                 "it, by Terraform for example, not to take the rule out"
             )
         host = endpoint.bucket_host if endpoint is not None and endpoint.dns_name else ""
-        wanted = self.config.domain_names or (host or f"bucket.vpce-0.s3.{self.config.region}.vpce.amazonaws.com",)
+        wanted = self.config.domain_names or (host or self._any_host(),)
         called = ", ".join(wanted) if host or self.config.domain_names else "the name of this path"
         for rule in others:
             both = [name for name in rule.domain_names or [] if any(_takes_in(name, mine) for mine in wanted)]
@@ -159,6 +160,23 @@ class OneNcc(AccountStep[NetworkConnectivityConfig]):
                     f"overlaps with {called}: two rules then lead to two services"
                 )
         return tuple(notes)
+
+    def _any_host(self) -> str:
+        """As an endpoint's that is not made yet will be: what takes it in takes in that one."""
+        china = ".cn" if self.config.partition == "aws-cn" else ""
+        return f"bucket.vpce-0.s3.{self.config.region}.vpce.amazonaws.com{china}"
+
+    def _check_names(self, found: Found) -> None:
+        """Raises Conflict where the Route would go by a name that the rule does not carry."""
+        endpoint, names = found.get(InterfaceEndpoint), self.config.domain_names
+        known = endpoint.bucket_host if endpoint is not None and endpoint.dns_name else ""
+        host = known or self._any_host()
+        if names and host not in names and not any(_takes_in(name, host) for name in names):
+            called = known or "bucket.<endpoint DNS name>, which is known once the endpoint is made"
+            raise Conflict(
+                f"s3.domain_names: none of {', '.join(names)} takes in {called}, and the Route goes by it: add "
+                f"{known or '*' + host.partition('.vpce-0')[2]}, or leave s3.domain_names out"
+            )
 
     def _seen(
         self, found: Found, every: Sequence[NetworkConnectivityConfiguration]
