@@ -24,6 +24,7 @@ from requests import Session
 
 from emulated.ground import Ground
 from emulated.serving import Serving
+from s3private.errors import PlatformError
 from s3private.provision.engine import Outcome, Report
 from s3private_emulator.clock import Clock, HandClock
 from s3private_emulator.emulator import Emulator
@@ -77,12 +78,12 @@ class Interrupted:
             _mortal(patch, self._dead)
 
     def run(self, walk: Callable[[], Report]) -> Report | None:
-        """None: killed."""
+        """None: killed, or there was no way to sign in, before any step: the command ends with one line then."""
         self._dead.clear()
         self.ground.forget_clients()
         try:
             report = walk()
-        except Killed:
+        except (Killed, PlatformError):
             return None
         self.reports.append(report)
         return report

@@ -41,7 +41,7 @@ SHORT = ("504, retry at once", "request lost")
     "answer", [pytest.param(answer, marks=() if answer in SHORT else pytest.mark.matrix) for answer in ANSWERS]
 )
 def test_one_request_is_sent_and_the_answer_is_looked_for(tmp_path: Path, operation: str, answer: str) -> None:
-    planned = Planned(operation=operation, times=20, **ANSWERS[answer])
+    planned = Planned(operation=operation, times=1000, **ANSWERS[answer])
     with world(tmp_path) as run:
         emulator = run.ground.emulator
         emulator.faults.add(planned)
