@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 only_loopback()
 # boto3's search for credentials ends at the instance's metadata service, which is another machine.
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+# A shell lets what it starts in the background ignore Ctrl-C, which many tests press.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _ReadOnce(JSONFileLoader):
