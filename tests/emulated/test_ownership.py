@@ -229,15 +229,20 @@ def test_only_what_is_of_another_shape_carries_the_tag(ground: Ground) -> None:
     assert ground.emulator.log.writes(mark) == []
 
 
-def test_a_second_tagged_endpoint_that_no_run_at_once_made_is_a_conflict_and_stays(path: Ground) -> None:
-    """Months lie between them: somebody tagged their own."""
-    old = path.clients.ec2.create_vpc_endpoint(
+def another_endpoint(path: Ground) -> str:
+    made = path.clients.ec2.create_vpc_endpoint(
         VpcEndpointType="Interface",
         VpcId=path.config.vpc_id,
         ServiceName=f"com.amazonaws.{path.config.region}.s3",
         SubnetIds=list(path.config.subnet_ids),
         PrivateDnsEnabled=False,
     )["VpcEndpoint"]["VpcEndpointId"]
+    return str(made)
+
+
+def test_a_second_tagged_endpoint_that_no_run_at_once_made_is_a_conflict_and_stays(path: Ground) -> None:
+    """Months lie between them: somebody tagged their own."""
+    old = another_endpoint(path)
     tag(path, old)
     region_of(path.emulator).endpoints[old].created -= timedelta(days=90)
     assert old in refused_without_a_write(path, "plan")
@@ -334,13 +339,7 @@ def test_a_rule_whose_service_was_deleted_by_hand_is_not_left_behind(path: Groun
 
 
 def test_a_second_tagged_endpoint_without_the_paths_name_is_no_double(path: Ground) -> None:
-    theirs = path.clients.ec2.create_vpc_endpoint(
-        VpcEndpointType="Interface",
-        VpcId=path.config.vpc_id,
-        ServiceName=f"com.amazonaws.{path.config.region}.s3",
-        SubnetIds=list(path.config.subnet_ids),
-        PrivateDnsEnabled=False,
-    )["VpcEndpoint"]["VpcEndpointId"]
+    theirs = another_endpoint(path)
     tag(path, theirs)
     for verb in VERBS:
         assert theirs in refused_without_a_write(path, verb)

@@ -94,8 +94,8 @@ def test_a_broken_answer_is_broken_and_says_why(origin: Origin, wire: Wire, kind
 
 def test_after_slow_down_there_are_fewer_sockets_and_then_more_again(origin: Origin, wire: Wire) -> None:
     origin.put("b", "k", b"x")
-    # The server's latency: where there is none, one socket is enough and no more are opened.
-    origin.before = lambda request: time.sleep(0.02)
+    # The server's latency, well above what a busy machine adds: where there is none, one socket is enough.
+    origin.before = lambda request: time.sleep(0.02)  # the latency is what is emulated; nothing is waited for
     origin.fault = lambda request: Fault("slow down") if 40 <= request.number < 60 else None
     outcomes = get_many(wire, [object_get("b", "k")] * 600, 16)
     assert sum(isinstance(outcome, Broken) for outcome in outcomes) == 20
