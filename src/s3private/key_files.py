@@ -89,9 +89,7 @@ class KeyFiles:
         """Raises Refused."""
         file = file_below(self._root, entry.key[self._cut :], entry.uri)
         self.tell_apart(entry)
-        if file.parent != self._directory:
-            self._refuse_links(file.parent, entry.uri)
-            self._directory = file.parent
+        self.refuse_links(file, entry.uri)
         return file
 
     def tell_apart(self, entry: ObjectEntry | ObjectVersion) -> None:
@@ -112,12 +110,16 @@ class KeyFiles:
         self._refuse_second(entry)
         self._above.append(entry.key)
 
-    def _refuse_links(self, directory: Path, uri: str) -> None:
-        """Whoever else writes into the root could lead a key out of it, or two keys into one file."""
+    def refuse_links(self, file: Path, uri: str) -> None:
+        """Whoever else writes into the root could lead a key out of it, or two keys into one file. Raises Refused."""
+        if file.parent == self._directory:
+            return
+        directory = file.parent
         while directory != self._root:
             if directory.is_symlink():
                 raise cannot_be_a_file(uri, self._root, f"{directory} is a link to another directory")
             directory = directory.parent
+        self._directory = file.parent
 
     def _refuse_second(self, entry: ObjectEntry | ObjectVersion) -> None:
         if not self._tried:

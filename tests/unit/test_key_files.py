@@ -307,3 +307,19 @@ def test_a_place_that_takes_two_names_for_one_is_known_by_trying(
     again = real(tmp_path, os.O_RDONLY)
     os.close(again)
     assert again == free
+
+
+def test_the_read_job_follows_no_link_either(origin: Origin, s3: Any, tmp_path: Path) -> None:
+    for key in ("out/x", "real/x"):
+        origin.put("b", key, key.encode())
+    dest, elsewhere = tmp_path / "dest", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    entries = list(list_objects(s3, "s3://b/"))
+    link = read.file_of(dest, entries[0]).parent
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    left_out: list[Refused] = []
+    rows = list(read._written(s3, entries, dest, left_out))
+    assert len(rows) == 1
+    assert "is a link to another directory" in str(left_out[0])
+    assert files(elsewhere) == {}

@@ -73,6 +73,7 @@ def _written(
                 try:
                     files[entry.key] = entry, file_of(directory, entry)
                     names.tell_apart(entry)
+                    names.refuse_links(files[entry.key][1], entry.uri)
                 except Refused as error:
                     files.pop(entry.key, None)
                     left_out.append(error)
